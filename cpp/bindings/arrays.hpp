@@ -1,0 +1,56 @@
+// The only code that turns NumPy arrays into pointers and shapes. Checks here guard the core against the Python layer, not
+// against users: those have been told already.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "eosfast/config.hpp"
+#include "eosfast/grid.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+namespace py = pybind11;
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+[[noreturn]] inline void bug(const std::string& what) { throw std::logic_error(what + "; this is a bug in eosfast"); }
+
+inline const double* vector_of(const Array& array, std::ptrdiff_t size, const char* name) {
+  if (array.ndim() != 1 || array.shape(0) != size) bug(std::string(name) + " must have shape (" + std::to_string(size) + ",)");
+  return array.data();
+}
+
+// The memory of an output array with `rows` rows at least; null where the dictionary has no such key.
+template <class T>
+T* output(const py::dict& out, const char* key) {
+  if (!out.contains(key)) return nullptr;
+  const py::object value = out[key];
+  if (!py::isinstance<py::array_t<T, py::array::c_style>>(value)) bug(std::string("out[\"") + key + "\"] has the wrong type");
+  return static_cast<T*>(py::reinterpret_borrow<py::array>(value).mutable_data());
+}
+
+// A strided array over the grid: its first axes are those of `shape`.
+template <class T>
+GridArray grid_array(const py::object& value, const std::vector<std::ptrdiff_t>& shape, const char* name, bool writable,
+                     std::size_t extra_axes = 0) {
+  if (!py::isinstance<py::array_t<T>>(value)) bug(std::string(name) + " has the wrong type");
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  if (static_cast<std::size_t>(array.ndim()) != shape.size() + extra_axes) bug(std::string(name) + " has the wrong shape");
+  GridArray out;
+  // A read-only array is only ever read.
+  out.data = writable ? static_cast<char*>(py::array(array).mutable_data())
+                      : static_cast<char*>(const_cast<void*>(array.data()));
+  for (std::size_t k = 0; k < shape.size(); ++k) {
+    if (array.shape(static_cast<py::ssize_t>(k)) != shape[k]) bug(std::string(name) + " has the wrong shape");
+    out.strides.push_back(array.strides(static_cast<py::ssize_t>(k)));
+  }
+  return out;
+}
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

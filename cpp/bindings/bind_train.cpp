@@ -1,0 +1,73 @@
+// One run: core.train.
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "calls.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+namespace {
+
+Schedule schedule_from(const py::object& steps) {
+  Schedule schedule;
+  if (py::isinstance<py::int_>(steps)) {
+    schedule.every = steps.cast<std::int64_t>();
+  } else {
+    const auto listed = steps.cast<py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>>();
+    schedule.listed = true;
+    schedule.steps.assign(listed.data(), listed.data() + listed.size());
+  }
+  return schedule;
+}
+
+RecordOutput output_from(const py::dict& out, std::int64_t sharpness_every) {
+  RecordOutput record;
+  record.step = output<std::int64_t>(out, "step");
+  record.loss = output<double>(out, "loss");
+  record.grad_norm = output<double>(out, "grad_norm");
+  record.weight_norm = output<double>(out, "weight_norm");
+  record.weights = output<double>(out, "weights");
+  record.accuracy = output<double>(out, "accuracy");
+  record.hessian_eigs = output<double>(out, "hessian_eigs");
+  if (record.hessian_eigs) record.k = static_cast<int>(py::array(out["hessian_eigs"]).shape(1));
+  record.sharpness = output<double>(out, "sharpness");
+  record.sharpness_residual = output<double>(out, "sharpness_residual");
+  record.sharpness_converged = output<bool>(out, "sharpness_converged");
+  record.sharpness_matvecs = output<std::int64_t>(out, "sharpness_matvecs");
+  record.sharpness_every = sharpness_every;
+  return record;
+}
+
+py::dict train_one(const py::capsule& capsule, const std::string& optimizer, const Array& optimizer_fields, const Array& w0,
+                   std::int64_t num_steps, const py::object& steps, const py::dict& out, const py::dict& stop,
+                   std::int64_t sharpness_every, const py::object& poll) {
+  const PreparedModel& model = model_in(capsule);
+  Plan plan;
+  plan.num_steps = num_steps;
+  plan.stop = stop_from(stop);
+  plan.complete();
+  const Schedule schedule = schedule_from(steps);
+  const RecordOutput record = output_from(out, sharpness_every);
+  const double* const start = vector_of(w0, dim(model), "w0");
+  Listener listener(poll);
+  StopToken token(listener.asker());
+  const SingleOutcome outcome = [&] {
+    const py::gil_scoped_release release;
+    return train(model, optimizer, optimizer_fields.data(), start, plan, schedule, record, token);
+  }();
+  listener.rethrow();
+  py::dict result;
+  result["status"] = static_cast<int>(outcome.status);
+  result["num_steps_done"] = outcome.num_steps_done;
+  result["rows"] = outcome.rows;
+  result["steady_from"] = outcome.steady_from;
+  result["steady_period"] = outcome.steady_period;
+  return result;
+}
+
+}  // namespace
+
+void bind_train(py::module_& m) { m.def("train", &train_one); }
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

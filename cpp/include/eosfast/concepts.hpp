@@ -1,0 +1,55 @@
+// The contracts between the rooms of the core: what a landscape, an optimizer and a run must offer each other.
+#pragma once
+
+#include <concepts>
+#include <string_view>
+
+#include "eosfast/lanes.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+// A small landscape w -> loss(w): few parameters, formulas written out. It is a plain value without virtual functions.
+//
+//   kName           the name of the Python class
+//   kMaxDim, dim()  storage for, and number of, parameters
+//   kRawFields      configuration numbers that may differ from run to run ("beta", "noise", ...), as the user gives them
+//   kFields         numbers per run that the formulas use; derive(raw, fields) makes them from the raw ones
+//   Point<Real>     what loss, gradient and Hessian at one w share; visit() fills it, and it may remember its last visit
+//   reach, loss_bound   loss(w) <= loss_bound(reach(w)), with loss_bound increasing and reach nearly free: a slice of
+//                       steps whose largest reach is harmless needs no look at the loss of each step
+//   kSideBySide     whether eight runs may go side by side (false: the model vectorises inside one run)
+template <class M, class Real>
+concept SmallLandscapeOver = requires(const M model, typename M::template Point<Real> point, const Real* w, const Real* fields,
+                                      Real* out, const double* raw, double* derived) {
+  { M::kName } -> std::convertible_to<std::string_view>;
+  { model.dim() } -> std::same_as<int>;
+  requires M::kMaxDim >= 1 && M::kRawFields >= 0 && M::kFields >= 0;
+  { model.template point<Real>() } -> std::same_as<typename M::template Point<Real>>;
+  M::derive(raw, derived);
+  model.visit(point, w, fields);
+  { model.loss(point, w, fields) } -> std::same_as<Real>;
+  model.grad(point, w, fields, out);
+  model.hessian(point, w, fields, out);
+  { model.reach(w, fields) } -> std::same_as<Real>;
+  { model.loss_bound(*w, fields) } -> std::same_as<Real>;
+};
+
+template <class M>
+concept SmallLandscape = SmallLandscapeOver<M, double> && (!M::kSideBySide || SmallLandscapeOver<M, Lanes>);
+
+// An optimizer is a rule w, state -> w, state that is linear in (w, state, gradient): step() then also moves tangent
+// vectors, when it is given Hessian times tangent for the gradient.
+//
+//   kName, kFields  the name of the Python class; its numbers, in the order of the Python fields
+//   kStates         vectors of length dim that it carries along (the velocity)
+//   step(dim, w, state, fields, grad)   grad(at, out) evaluates the gradient at `at`, once
+template <class O>
+concept Optimizer = requires(double* w, double* state, const double* fields) {
+  { O::kName } -> std::convertible_to<std::string_view>;
+  requires O::kFields >= 1 && O::kStates >= 0;
+  O::step(2, w, state, fields, [](const double*, double*) {});
+};
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

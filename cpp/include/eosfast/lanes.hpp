@@ -1,0 +1,329 @@
+// Lanes: eight doubles that go through the same arithmetic side by side.
+//
+// A small model is written once for a numeric type `Real`, which is either `double` (one run) or `Lanes` (eight runs).
+// The functions below exist for both and do the same IEEE operations in the same order, so that a run has the same
+// bits whatever its lane, its neighbours or the type that computed it.
+//
+// Lanes are always eight wide: one 512-bit register, two of 256 bits or four of 128. The width that an algorithm sees
+// (the partial sums of a reduction, say) then does not depend on the machine, and neither do its results.
+// GCC's and Clang's vector types supply + - * /, comparisons and integer operations on every architecture; the few
+// operations that they lack (fused multiply-add, square root, minimum, maximum, table look-up) are spelt out here.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if defined(__AVX__) || defined(__SSE4_1__)
+#include <immintrin.h>
+#endif
+
+#include "eosfast/isa.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+#define EOSFAST_INLINE inline __attribute__((always_inline))
+
+inline constexpr int kLanes = 8;
+#if defined(__AVX512F__)
+inline constexpr int kRegisterDoubles = 8;
+#elif defined(__AVX2__)
+inline constexpr int kRegisterDoubles = 4;
+#else
+inline constexpr int kRegisterDoubles = 2;
+#endif
+inline constexpr int kRegisters = kLanes / kRegisterDoubles;
+
+typedef double Register __attribute__((vector_size(8 * kRegisterDoubles)));
+typedef std::int64_t IntRegister __attribute__((vector_size(8 * kRegisterDoubles)));
+
+// Fused multiply-add is a promise about bits from x86-64-v3 up (and on AArch64). x86-64-v2 has no such instruction:
+// there a product is rounded before it is added, and trajectories differ in the last bits.
+#if defined(__FMA__) || defined(__aarch64__)
+inline constexpr bool kFused = true;
+#else
+inline constexpr bool kFused = false;
+#endif
+
+namespace detail {
+template <class F, std::size_t... I>
+EOSFAST_INLINE void each_register(F&& f, std::index_sequence<I...>) {
+  (f(I), ...);
+}
+template <class F>
+EOSFAST_INLINE void each_register(F&& f) {
+  each_register(static_cast<F&&>(f), std::make_index_sequence<kRegisters>{});
+}
+}  // namespace detail
+
+struct Mask {
+  IntRegister r[kRegisters];  // 0 or -1
+};
+
+struct IntLanes {
+  IntRegister r[kRegisters];
+  IntLanes() = default;
+  EOSFAST_INLINE IntLanes(std::int64_t value) {
+    detail::each_register([&](std::size_t i) { r[i] = IntRegister{} + value; });
+  }
+};
+
+struct Lanes {
+  Register r[kRegisters];
+  Lanes() = default;
+  EOSFAST_INLINE Lanes(double value) {
+    detail::each_register([&](std::size_t i) { r[i] = Register{} + value; });
+  }
+  // One register at a time: a copy of the whole struct goes through the stack in narrower pieces.
+  EOSFAST_INLINE static Lanes load(const double* from) {
+    Lanes out;
+    detail::each_register([&](std::size_t i) { std::memcpy(&out.r[i], from + i * kRegisterDoubles, sizeof(Register)); });
+    return out;
+  }
+  EOSFAST_INLINE void store(double* to) const {
+    detail::each_register([&](std::size_t i) { std::memcpy(to + i * kRegisterDoubles, &r[i], sizeof(Register)); });
+  }
+  EOSFAST_INLINE double operator[](int lane) const { return r[lane / kRegisterDoubles][lane % kRegisterDoubles]; }
+  EOSFAST_INLINE void set(int lane, double value) { r[lane / kRegisterDoubles][lane % kRegisterDoubles] = value; }
+};
+
+#define EOSFAST_LANEWISE(type, op)                                               \
+  EOSFAST_INLINE type operator op(const type& a, const type& b) {                \
+    type out;                                                                    \
+    detail::each_register([&](std::size_t i) { out.r[i] = a.r[i] op b.r[i]; });  \
+    return out;                                                                  \
+  }
+EOSFAST_LANEWISE(Lanes, +)
+EOSFAST_LANEWISE(Lanes, -)
+EOSFAST_LANEWISE(Lanes, *)
+EOSFAST_LANEWISE(Lanes, /)
+EOSFAST_LANEWISE(IntLanes, +)
+EOSFAST_LANEWISE(IntLanes, -)
+EOSFAST_LANEWISE(IntLanes, &)
+EOSFAST_LANEWISE(IntLanes, |)
+EOSFAST_LANEWISE(IntLanes, ^)
+EOSFAST_LANEWISE(Mask, &)
+EOSFAST_LANEWISE(Mask, |)
+#undef EOSFAST_LANEWISE
+
+#define EOSFAST_COMPARISON(op)                                                                  \
+  EOSFAST_INLINE Mask operator op(const Lanes& a, const Lanes& b) {                             \
+    Mask out;                                                                                   \
+    detail::each_register([&](std::size_t i) { out.r[i] = (IntRegister)(a.r[i] op b.r[i]); });  \
+    return out;                                                                                 \
+  }
+EOSFAST_COMPARISON(<)
+EOSFAST_COMPARISON(<=)
+EOSFAST_COMPARISON(>)
+EOSFAST_COMPARISON(>=)
+EOSFAST_COMPARISON(==)
+EOSFAST_COMPARISON(!=)
+#undef EOSFAST_COMPARISON
+
+EOSFAST_INLINE Lanes operator-(const Lanes& a) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = -a.r[i]; });
+  return out;
+}
+EOSFAST_INLINE Mask operator!(const Mask& a) {
+  Mask out;
+  detail::each_register([&](std::size_t i) { out.r[i] = ~a.r[i]; });
+  return out;
+}
+EOSFAST_INLINE IntLanes operator<<(const IntLanes& a, int n) {
+  IntLanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = a.r[i] << n; });
+  return out;
+}
+
+// The bit pattern of a number and back.
+template <class Real>
+struct IntegerOf;
+template <>
+struct IntegerOf<double> {
+  using type = std::int64_t;
+};
+template <>
+struct IntegerOf<Lanes> {
+  using type = IntLanes;
+};
+template <class Real>
+using Integer = typename IntegerOf<Real>::type;
+
+EOSFAST_INLINE std::int64_t bits(double a) {
+  std::int64_t out;
+  std::memcpy(&out, &a, sizeof out);
+  return out;
+}
+EOSFAST_INLINE double from_bits(std::int64_t a) {
+  double out;
+  std::memcpy(&out, &a, sizeof out);
+  return out;
+}
+EOSFAST_INLINE IntLanes bits(const Lanes& a) {
+  IntLanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = (IntRegister)a.r[i]; });
+  return out;
+}
+EOSFAST_INLINE Lanes from_bits(const IntLanes& a) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = (Register)a.r[i]; });
+  return out;
+}
+// Logical (zero-filling) shift to the right.
+EOSFAST_INLINE std::int64_t shift_right(std::int64_t a, int n) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> n);
+}
+EOSFAST_INLINE IntLanes shift_right(const IntLanes& a, int n) {
+  typedef std::uint64_t Unsigned __attribute__((vector_size(8 * kRegisterDoubles)));
+  IntLanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = (IntRegister)((Unsigned)a.r[i] >> n); });
+  return out;
+}
+
+// a b + c, with one rounding where the instruction set has it.
+EOSFAST_INLINE double fma(double a, double b, double c) {
+  if constexpr (kFused) return __builtin_fma(a, b, c);
+  return a * b + c;
+}
+EOSFAST_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) {
+#if defined(__AVX512F__)
+    out.r[i] = _mm512_fmadd_pd(a.r[i], b.r[i], c.r[i]);
+#elif defined(__AVX2__) && defined(__FMA__)
+    out.r[i] = _mm256_fmadd_pd(a.r[i], b.r[i], c.r[i]);
+#else
+    for (int j = 0; j < kRegisterDoubles; ++j) out.r[i][j] = fma(a.r[i][j], b.r[i][j], c.r[i][j]);
+#endif
+  });
+  return out;
+}
+
+EOSFAST_INLINE double sqrt(double a) { return __builtin_sqrt(a); }
+EOSFAST_INLINE Lanes sqrt(const Lanes& a) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) {
+#if defined(__AVX512F__)
+    out.r[i] = _mm512_sqrt_pd(a.r[i]);
+#elif defined(__AVX2__)
+    out.r[i] = _mm256_sqrt_pd(a.r[i]);
+#elif defined(__SSE4_1__)
+    out.r[i] = _mm_sqrt_pd(a.r[i]);
+#else
+    for (int j = 0; j < kRegisterDoubles; ++j) out.r[i][j] = __builtin_sqrt(a.r[i][j]);
+#endif
+  });
+  return out;
+}
+
+// max(a, b) = a > b ? a : b and min(a, b) = a < b ? a : b: the second argument wins where one is NaN (as on x86).
+EOSFAST_INLINE double max(double a, double b) { return a > b ? a : b; }
+EOSFAST_INLINE double min(double a, double b) { return a < b ? a : b; }
+EOSFAST_INLINE Lanes max(const Lanes& a, const Lanes& b) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) {
+#if defined(__AVX512F__)
+    out.r[i] = _mm512_max_pd(a.r[i], b.r[i]);
+#elif defined(__AVX2__)
+    out.r[i] = _mm256_max_pd(a.r[i], b.r[i]);
+#elif defined(__SSE4_1__)
+    out.r[i] = _mm_max_pd(a.r[i], b.r[i]);
+#else
+    out.r[i] = a.r[i] > b.r[i] ? a.r[i] : b.r[i];
+#endif
+  });
+  return out;
+}
+EOSFAST_INLINE Lanes min(const Lanes& a, const Lanes& b) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) {
+#if defined(__AVX512F__)
+    out.r[i] = _mm512_min_pd(a.r[i], b.r[i]);
+#elif defined(__AVX2__)
+    out.r[i] = _mm256_min_pd(a.r[i], b.r[i]);
+#elif defined(__SSE4_1__)
+    out.r[i] = _mm_min_pd(a.r[i], b.r[i]);
+#else
+    out.r[i] = a.r[i] < b.r[i] ? a.r[i] : b.r[i];
+#endif
+  });
+  return out;
+}
+
+EOSFAST_INLINE double abs(double a) { return __builtin_fabs(a); }
+EOSFAST_INLINE Lanes abs(const Lanes& a) { return from_bits(bits(a) & IntLanes(INT64_MAX)); }
+
+// |magnitude| with the sign bit of `sign` (that of NaN and -0 too).
+EOSFAST_INLINE double copysign(double magnitude, double sign) { return __builtin_copysign(magnitude, sign); }
+EOSFAST_INLINE Lanes copysign(const Lanes& magnitude, const Lanes& sign) {
+  return from_bits((bits(magnitude) & IntLanes(INT64_MAX)) | (bits(sign) & IntLanes(INT64_MIN)));
+}
+
+EOSFAST_INLINE double select(bool mask, double a, double b) { return mask ? a : b; }
+EOSFAST_INLINE std::int64_t select(bool mask, std::int64_t a, std::int64_t b) { return mask ? a : b; }
+EOSFAST_INLINE Lanes select(const Mask& mask, const Lanes& a, const Lanes& b) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = mask.r[i] ? a.r[i] : b.r[i]; });
+  return out;
+}
+EOSFAST_INLINE IntLanes select(const Mask& mask, const IntLanes& a, const IntLanes& b) {
+  IntLanes out;
+  detail::each_register([&](std::size_t i) { out.r[i] = mask.r[i] ? a.r[i] : b.r[i]; });
+  return out;
+}
+EOSFAST_INLINE bool any(bool mask) { return mask; }
+EOSFAST_INLINE bool any(const Mask& mask) {
+  IntRegister either = mask.r[0];
+  for (int i = 1; i < kRegisters; ++i) either |= mask.r[i];
+  bool out = false;
+  for (int j = 0; j < kRegisterDoubles; ++j) out |= either[j] != 0;
+  return out;
+}
+
+// table[index] in every lane; 0 <= index < N. Tables of 8 or 16 numbers stay in registers under AVX-512.
+template <int N>
+EOSFAST_INLINE double lookup(const double (&table)[N], std::int64_t index) {
+  return table[index];
+}
+template <int N>
+EOSFAST_INLINE Lanes lookup(const double (&table)[N], const IntLanes& index) {
+  Lanes out;
+  detail::each_register([&](std::size_t i) {
+#if defined(__AVX512F__)
+    const __m512i at = (__m512i)index.r[i];
+    if constexpr (N == 8) {
+      out.r[i] = _mm512_permutexvar_pd(at, _mm512_loadu_pd(table));
+    } else if constexpr (N == 16) {
+      out.r[i] = _mm512_permutex2var_pd(_mm512_loadu_pd(table), at, _mm512_loadu_pd(table + 8));
+    } else {
+      out.r[i] = _mm512_i64gather_pd(at, table, 8);
+    }
+#elif defined(__AVX2__)
+    out.r[i] = _mm256_i64gather_pd(table, (__m256i)index.r[i], 8);
+#else
+    for (int j = 0; j < kRegisterDoubles; ++j) out.r[i][j] = table[index.r[i][j]];
+#endif
+  });
+  return out;
+}
+
+// The sum of the lanes in one fixed order: ((0+4)+(2+6)) + ((1+5)+(3+7)).
+EOSFAST_INLINE double sum(const Lanes& a) {
+  return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+}
+
+EOSFAST_INLINE double lane(double a, int) { return a; }
+EOSFAST_INLINE double lane(const Lanes& a, int i) { return a[i]; }
+EOSFAST_INLINE void set_lane(double& a, int, double value) { a = value; }
+EOSFAST_INLINE void set_lane(Lanes& a, int i, double value) { a.set(i, value); }
+
+template <class Real>
+inline constexpr int kWidth = 1;
+template <>
+inline constexpr int kWidth<Lanes> = kLanes;
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

@@ -1,0 +1,126 @@
+// What is asked of a run: how long, when to stop, and which summaries are kept while it goes. Nothing here depends on the
+// model; everything is known before the first step.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "eosfast/lanes.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+enum class Status : std::int8_t { completed, converged, diverged, steady, interrupted, pending };
+
+struct Stop {
+  double diverged = 1e12;                                     // loss above it, or not finite
+  double grad_norm = std::numeric_limits<double>::quiet_NaN();  // below it: converged (NaN: never)
+  double loss = std::numeric_limits<double>::quiet_NaN();       // likewise
+  bool steady = true;                                         // a bitwise periodic orbit is filled in
+
+  bool looks_at_each_step() const { return !std::isnan(grad_norm) || !std::isnan(loss); }
+  Status verdict(double loss_now, double grad_norm_now) const {
+    if (!(loss_now <= diverged) || !std::isfinite(loss_now)) return Status::diverged;
+    if (loss_now < loss || grad_norm_now < grad_norm) return Status::converged;
+    return Status::pending;
+  }
+};
+
+enum class Quantity { loss, sharpness, grad_norm };
+inline constexpr int kQuantities = 3;
+enum class Reduction { max, increases, last_increase, first_below, mean_last };
+
+// A streaming summary of one quantity q_t, t = 0, 1, ..., in one number `a`.
+struct Reducer {
+  Reduction kind;
+  Quantity quantity;
+  double param;        // first_below: the value; mean_last: how many iterates
+  double start = 0.0;  // the first iterate that counts
+
+  double initial() const {
+    switch (kind) {
+      case Reduction::max: return -std::numeric_limits<double>::infinity();
+      case Reduction::last_increase:
+      case Reduction::first_below: return -1.0;
+      default: return 0.0;
+    }
+  }
+  template <class Real>
+  EOSFAST_INLINE void add(Real& a, const Real& t, const Real& q, const Real& previous) const {
+    switch (kind) {
+      case Reduction::max: a = max(q, a); break;  // a stays where q is NaN
+      case Reduction::increases: a = a + select(q > previous, Real(1.0), Real(0.0)); break;
+      case Reduction::last_increase: a = select(q > previous, t - Real(1.0), a); break;
+      case Reduction::first_below: a = select((a < Real(0.0)) & (q < Real(param)), t, a); break;
+      case Reduction::mean_last: a = a + select(t >= Real(start), q, Real(0.0)); break;
+    }
+  }
+  // From `a` after the last iterate `end`, whose quantity is q. A run that ends before the window opens gives q itself.
+  double result(double a, double end, double q) const {
+    if (kind != Reduction::mean_last) return a;
+    return end >= start ? a / (end - start + 1.0) : q;
+  }
+};
+
+inline constexpr int kLongestPeriod = 64;
+inline constexpr int kWindow = 4 * kLongestPeriod;  // iterates that the period is read off
+
+// The whole order. complete() derives the windows: until `from` nothing looks at a quantity.
+struct Plan {
+  std::int64_t num_steps = 0;
+  Stop stop;
+  std::vector<Reducer> reducers;
+  bool period = false, lyapunov = false;
+  std::uint64_t seed = 0;
+
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
+  std::array<double, kQuantities> quantity_from{kNever, kNever, kNever};
+  double tangent_from = kNever, ring_from = kNever, from = kNever;
+  std::vector<std::int64_t> events;  // steps at which a window opens or the run ends, increasing
+
+  void complete() {
+    const auto last = static_cast<double>(num_steps);
+    for (Reducer& r : reducers) {
+      if (r.kind == Reduction::mean_last) r.start = std::max(0.0, last - r.param + 1.0);
+      double& opens = quantity_from[static_cast<std::size_t>(r.quantity)];
+      opens = std::min(opens, r.start);
+    }
+    if (stop.looks_at_each_step()) {
+      if (!std::isnan(stop.loss)) quantity_from[static_cast<int>(Quantity::loss)] = 0.0;
+      if (!std::isnan(stop.grad_norm)) quantity_from[static_cast<int>(Quantity::grad_norm)] = 0.0;
+    }
+    if (lyapunov) tangent_from = static_cast<double>(num_steps / 2);
+    if (period) ring_from = stop.looks_at_each_step() ? 0.0 : std::max(0.0, last - kWindow + 1.0);
+    events = {num_steps};
+    for (const double opens : {quantity_from[0], quantity_from[1], quantity_from[2], tangent_from, ring_from}) {
+      from = std::min(from, opens);
+      if (opens > 0.0 && opens < last) events.push_back(static_cast<std::int64_t>(opens));
+    }
+    for (const Reducer& r : reducers)
+      if (r.start > 0.0 && r.start < last) events.push_back(static_cast<std::int64_t>(r.start));
+    std::sort(events.begin(), events.end());
+    events.erase(std::unique(events.begin(), events.end()), events.end());
+  }
+};
+
+// Which of them a slice of steps needs, because some run in it has reached the window.
+struct Wants {
+  std::array<bool, kQuantities> quantity{};
+  bool tangent = false, ring = false;
+
+  static Wants at(const Plan& plan, double t) {
+    Wants wants;
+    for (std::size_t q = 0; q < kQuantities; ++q) wants.quantity[q] = t >= plan.quantity_from[q];
+    wants.tangent = t >= plan.tangent_from;
+    wants.ring = t >= plan.ring_from;
+    return wants;
+  }
+  bool any() const { return quantity[0] || quantity[1] || quantity[2] || tangent || ring; }
+};
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

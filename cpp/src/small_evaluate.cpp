@@ -1,0 +1,59 @@
+// Loss, gradient, Hessian and accuracy of a small model at one point.
+#include <limits>
+
+#include "eosfast/small.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+namespace {
+
+// f(model, point, fields) with the forward pass at w done.
+template <class F>
+auto visit_at(const PreparedModel& prepared, const double* w, F&& f) {
+  return std::visit(
+      [&]<class M>(const M& model) {
+        double fields[M::kFields + 1] = {};
+        M::derive(prepared.raw_fields.data(), fields);
+        auto point = model.template point<double>();
+        model.visit(point, w, fields);
+        return f(model, point, static_cast<const double*>(fields));
+      },
+      prepared.model);
+}
+
+}  // namespace
+
+int dim(const PreparedModel& prepared) {
+  return std::visit([](const auto& model) { return model.dim(); }, prepared.model);
+}
+
+double loss(const PreparedModel& prepared, const double* w) {
+  return visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) { return model.loss(point, w, f); });
+}
+
+void grad(const PreparedModel& prepared, const double* w, double* out) {
+  visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) { model.grad(point, w, f, out); });
+}
+
+std::vector<double> hessian(const PreparedModel& prepared, const double* w) {
+  return visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) {
+    std::vector<double> H(static_cast<std::size_t>(model.dim()) * static_cast<std::size_t>(model.dim()));
+    model.hessian(point, w, f, H.data());
+    return H;
+  });
+}
+
+double accuracy(const PreparedModel& prepared, const double* w, ArrayView X, const double* y, int num_threads) {
+  return visit_at(prepared, w, [&]<class M, class P>(const M& model, const P& point, const double*) {
+    if constexpr (requires { model.accuracy(point, w); }) {
+      if (X.data) return M::accuracy(w, X.data, y, X.rows, X.columns, num_threads);
+      return model.accuracy(point, w);
+    } else {
+      return std::numeric_limits<double>::quiet_NaN();
+    }
+  });
+}
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast
