@@ -10,12 +10,12 @@ namespace {
 
 py::dict registry() {
   py::dict models, optimizers, out;
-  for_each_type(static_cast<SmallModel*>(nullptr), [&]<class M>(std::type_identity<M>) {
+  Types<SmallModel>::each([&]<class M>(std::type_identity<M>) {
     py::list fields;
     for (const std::string_view field : M::kFieldNames) fields.append(std::string(field));
     models[py::str(std::string(M::kName))] = fields;
   });
-  for_each_type(static_cast<AnyOptimizer*>(nullptr), [&]<class O>(std::type_identity<O>) {
+  Types<AnyOptimizer>::each([&]<class O>(std::type_identity<O>) {
     py::list fields;
     for (const std::string_view field : O::kFieldNames) fields.append(std::string(field));
     optimizers[py::str(std::string(O::kName))] = fields;

@@ -71,7 +71,7 @@ std::int64_t sweep_grid(const std::vector<py::capsule>& capsules, const py::obje
   StopToken token(listener.asker());
   const std::int64_t done = [&] {
     const py::gil_scoped_release release;
-    return sweep(models, optimizer, grid, plan, output, num_threads, token);
+    return sweep(models, {optimizer, grid, plan, output, num_threads, token});
   }();
   listener.rethrow();
   return done;

@@ -53,7 +53,7 @@ py::dict train_one(const py::capsule& capsule, const std::string& optimizer, con
   StopToken token(listener.asker());
   const SingleOutcome outcome = [&] {
     const py::gil_scoped_release release;
-    return train(model, optimizer, optimizer_fields.data(), start, plan, schedule, record, token);
+    return train(model, {optimizer, optimizer_fields.data(), start, plan, schedule, record, token});
   }();
   listener.rethrow();
   py::dict result;

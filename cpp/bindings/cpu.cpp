@@ -1,9 +1,9 @@
-// The module `_cpu`: what this processor can do and what every built variant of the core needs, so that the dispatcher can choose a
-// variant, or refuse one, before any of its code runs.
+// The module `_cpu`: what this processor can do and what every built variant of the core needs, so that the dispatcher
+// can choose a variant, or refuse one, before any of its code runs.
 //
-// It is compiled for the baseline of the architecture and written against the C interface of Python alone, because it is the one
-// module that must load everywhere. CPUID is read directly: __builtin_cpu_supports knows the names of the levels v2, v3, v4 only
-// from GCC 12 and Clang 18 on, and older compilers build the core well.
+// It is compiled for the baseline of the architecture and written against the C interface of Python alone, because it
+// is the one module that must load everywhere. CPUID is read directly: __builtin_cpu_supports knows the names of the
+// levels v2, v3, v4 only from GCC 12 and Clang 18 on, and older compilers build the core well.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -12,14 +12,13 @@
 
 #include "cpu_features.hpp"
 
-#if defined(__x86_64__) || defined(__i386__)
+#ifdef EOSFAST_X86
 #include <cpuid.h>
-#define EOSFAST_X86 1
 #endif
 
 namespace eosfast::cpu {
 
-// EOSFAST_VARIANTS is defined by CMake: EOSFAST_VARIANT(<variant>) for each variant that is built.
+// EOSFAST_VARIANTS is defined by CMake: EOSFAST_VARIANT(<variant>) for each variant that is built, one after the other.
 #define EOSFAST_VARIANT(variant) extern const FeatureSet variant;
 EOSFAST_VARIANTS
 #undef EOSFAST_VARIANT
@@ -34,7 +33,8 @@ constexpr const char* names[num_features] = {EOSFAST_CPU_FEATURES(EOSFAST_NAME)}
 
 #ifdef EOSFAST_X86
 
-// Which vector registers the operating system saves: XCR0 bits 1 and 2 are xmm and ymm, 5 to 7 the masks and the two parts of zmm.
+// Which vector registers the operating system saves: XCR0 bits 1 and 2 are xmm and ymm, 5 to 7 the masks and the two
+// parts of zmm.
 bool saves(State state) {
   if (state == State::none) return true;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -70,7 +70,7 @@ PyObject* to_frozenset(const FeatureSet& set) {
   for (std::size_t i = 0; result != nullptr && i < num_features; ++i) {
     if (!set.used[i]) continue;
     PyObject* name = PyUnicode_FromString(names[i]);
-    // A frozenset may be filled while nobody else has seen it (the C interface says so).
+    // The C interface allows filling a frozenset that nobody else has seen yet.
     if (name == nullptr || PySet_Add(result, name) != 0) Py_CLEAR(result);
     Py_XDECREF(name);
   }
@@ -89,8 +89,9 @@ bool add_variant(PyObject* dict, const char* variant, const FeatureSet& needs) {
 PyObject* variants(PyObject* /*module*/, PyObject* /*none*/) {
   PyObject* result = PyDict_New();
   if (result == nullptr) return nullptr;
-#define EOSFAST_VARIANT(variant) && add_variant(result, #variant, cpu::variant)
-  const bool complete = true EOSFAST_VARIANTS;
+  bool complete = true;
+#define EOSFAST_VARIANT(variant) complete = complete && add_variant(result, #variant, cpu::variant);
+  EOSFAST_VARIANTS
 #undef EOSFAST_VARIANT
   if (!complete) Py_CLEAR(result);
   return result;
@@ -100,7 +101,8 @@ PyMethodDef methods[] = {
     {"features", features, METH_NOARGS,
      "features() -> frozenset[str]\n\nFeatures that this processor has and the operating system lets programs use."},
     {"variants", variants, METH_NOARGS,
-     "variants() -> dict[str, frozenset[str]]\n\nThe variants of the core that were built, and the features each one needs."},
+     "variants() -> dict[str, frozenset[str]]\n\nThe variants of the core that were built, and the features each one "
+     "needs."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -115,8 +117,15 @@ PyModuleDef_Slot slots[] = {
 };
 
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_cpu", "What this processor can do, and what every built variant of the core needs.",
-    0, methods, slots, nullptr, nullptr, nullptr,
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_cpu",
+    .m_doc = "What this processor can do, and what every built variant of the core needs.",
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+    .m_traverse = nullptr,
+    .m_clear = nullptr,
+    .m_free = nullptr,
 };
 
 }  // namespace

@@ -278,9 +278,17 @@ EOSFAST_INLINE bool any(bool mask) { return mask; }
 EOSFAST_INLINE bool any(const Mask& mask) {
   IntRegister either = mask.r[0];
   for (int i = 1; i < kRegisters; ++i) either |= mask.r[i];
+#if defined(__AVX512F__)
+  return _mm512_test_epi64_mask((__m512i)either, (__m512i)either) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_pd((__m256d)either) != 0;
+#elif defined(__SSE4_1__)
+  return _mm_movemask_pd((__m128d)either) != 0;
+#else
   bool out = false;
   for (int j = 0; j < kRegisterDoubles; ++j) out |= either[j] != 0;
   return out;
+#endif
 }
 
 // table[index] in every lane; 0 <= index < N. Tables of 8 or 16 numbers stay in registers under AVX-512.

@@ -2,11 +2,11 @@
 // it; a new model is its header, its line here, its Python dataclass and its NumPy reference.
 #pragma once
 
-#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -21,31 +21,66 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-// The first type whose matches(config) holds makes the model.
-using SmallModel =
-    std::variant<SingleNeuron<SquareRootLoss>, SingleNeuron<LogCoshLoss>, SingleNeuron<LogisticLoss>, SingleNeuron<HuberLoss>,
-                 SingleNeuron<PowerLoss>, ScalarProduct<2>, ScalarProduct<3>, ScalarProduct<4>, ScalarProduct<0>, MeanModel,
-                 ThresholdNeuron>;
+// Families of models: each is compiled in a file of its own, cpp/src/runs_of_<family>.cpp, so that the cores of a machine
+// share the work of a build. A new model is appended to one of them.
+using NeuronModels = std::variant<SingleNeuron<SquareRootLoss>, SingleNeuron<LogCoshLoss>, SingleNeuron<LogisticLoss>,
+                                  SingleNeuron<HuberLoss>, SingleNeuron<PowerLoss>>;
+using ProductModels = std::variant<ScalarProduct<2>, ScalarProduct<3>, ScalarProduct<4>, ScalarProduct<0>, MeanModel,
+                                   ThresholdNeuron>;
+using SmallModel = std::variant<NeuronModels, ProductModels>;
 
 using AnyOptimizer = std::variant<GD, HeavyBall, Nesterov>;
 
 namespace detail {
+template <class M>
+struct AllSmallLandscapes : std::bool_constant<SmallLandscape<M>> {};
 template <class... M>
-constexpr bool all_small_landscapes(const std::variant<M...>*) {
-  return (SmallLandscape<M> && ...);
-}
+struct AllSmallLandscapes<std::variant<M...>> : std::conjunction<AllSmallLandscapes<M>...> {};
 template <class... O>
 constexpr bool all_optimizers(const std::variant<O...>*) {
   return (Optimizer<O> && ...);
 }
 }  // namespace detail
-static_assert(detail::all_small_landscapes(static_cast<SmallModel*>(nullptr)), "a model breaks the contract in concepts.hpp");
+static_assert(detail::AllSmallLandscapes<SmallModel>::value, "a model breaks the contract in concepts.hpp");
 static_assert(detail::all_optimizers(static_cast<AnyOptimizer*>(nullptr)), "an optimizer breaks the contract in concepts.hpp");
 
-// f(type tag) for every type of the list.
-template <class F, class... T>
-void for_each_type(std::variant<T...>*, F&& f) {
-  (f(std::type_identity<T>{}), ...);
+// f(type tag) for every type of a list, families opened.
+template <class List>
+struct Types {
+  template <class F>
+  static void each(F&& f) {
+    f(std::type_identity<List>{});
+  }
+};
+template <class... T>
+struct Types<std::variant<T...>> {
+  template <class F>
+  static void each(F&& f) {
+    (Types<T>::each(f), ...);
+  }
+};
+
+namespace detail {
+template <class M, class... T>
+constexpr bool holds(const std::variant<T...>*) {
+  return (std::is_same_v<M, T> || ...);
+}
+}  // namespace detail
+
+// A model as a member of its family.
+template <class M>
+SmallModel family_of(M model) {
+  if constexpr (detail::holds<M>(static_cast<NeuronModels*>(nullptr))) {
+    return NeuronModels(std::move(model));
+  } else {
+    return ProductModels(std::move(model));
+  }
+}
+
+// f(model) for the model inside its family.
+template <class F>
+auto visit_model(const SmallModel& small, F&& f) {
+  return std::visit([&](const auto& family) { return std::visit(f, family); }, small);
 }
 
 // A model ready to run, with the numbers that a sweep may replace run by run.
@@ -57,14 +92,10 @@ struct PreparedModel {
 inline PreparedModel prepare_model(std::string_view name, const Config& config, int num_threads) {
   PreparedModel out;
   bool found = false;
-  for_each_type(static_cast<SmallModel*>(nullptr), [&]<class M>(std::type_identity<M>) {
-    if (found || M::kName != name || !M::matches(config)) return;
+  Types<SmallModel>::each([&]<class M>(std::type_identity<M>) {
+    if (found || M::kName != name || !M::matches(config)) return;  // the first that matches
     found = true;
-    if constexpr (requires { M::make(config, num_threads); }) {
-      out.model = M::make(config, num_threads);
-    } else {
-      out.model = M{};
-    }
+    out.model = family_of(M::make(config, num_threads));
     for (const std::string_view field : M::kFieldNames) out.raw_fields.push_back(config.number(field));
   });
   if (!found)
@@ -75,7 +106,7 @@ inline PreparedModel prepare_model(std::string_view name, const Config& config, 
 inline AnyOptimizer optimizer_named(std::string_view name) {
   AnyOptimizer out;
   bool found = false;
-  for_each_type(static_cast<AnyOptimizer*>(nullptr), [&]<class O>(std::type_identity<O>) {
+  Types<AnyOptimizer>::each([&]<class O>(std::type_identity<O>) {
     if (O::kName != name) return;
     found = true;
     out = O{};

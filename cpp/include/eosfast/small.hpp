@@ -21,12 +21,26 @@ std::vector<double> hessian(const PreparedModel& model, const double* w);  // (d
 // NaN for a model that classifies nothing. X (rows, columns) and y may be null: the training data.
 double accuracy(const PreparedModel& model, const double* w, ArrayView X, const double* y, int num_threads);
 
-SingleOutcome train(const PreparedModel& model, std::string_view optimizer, const double* optimizer_fields, const double* w0,
-                    const Plan& plan, const Schedule& schedule, const RecordOutput& out, StopToken& token);
+struct TrainCall {
+  std::string_view optimizer;
+  const double *optimizer_fields, *w0;
+  const Plan& plan;
+  const Schedule& schedule;
+  const RecordOutput& out;
+  StopToken& token;
+};
+SingleOutcome train(const PreparedModel& model, const TrainCall& call);
 
+struct SweepCall {
+  std::string_view optimizer;
+  const SweepGrid& grid;
+  const Plan& plan;
+  const SweepOutput& out;
+  int num_threads;
+  StopToken& token;
+};
 // All models are of one type. Returns how many runs are finished.
-std::int64_t sweep(const std::vector<const PreparedModel*>& models, std::string_view optimizer, const SweepGrid& grid,
-                   const Plan& plan, const SweepOutput& out, int num_threads, StopToken& token);
+std::int64_t sweep(const std::vector<const PreparedModel*>& models, const SweepCall& call);
 
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast

@@ -161,7 +161,7 @@ struct Mover {
   }
 
   template <class Real>
-  EOSFAST_INLINE void quantities(const Track<M, O, Real>& track, typename M::template Point<Real>& point, const Wants& wants,
+  __attribute__((noinline)) void quantities(const Track<M, O, Real>& track, typename M::template Point<Real>& point, const Wants& wants,
                                  Real* q) const {
     const Real* const f = track.model_fields();
     model->visit(point, track.w, f);

@@ -25,6 +25,7 @@ struct MeanModel {
   static constexpr bool kSideBySide = true;
 
   static bool matches(const Config&) { return true; }
+  static MeanModel make(const Config&, int) { return {}; }
   static constexpr int dim() { return 3; }
   static void derive(const double* raw, double* fields) {
     fields[0] = raw[0];        // d

@@ -137,6 +137,7 @@ struct SingleNeuron {
   }
 
   static bool matches(const Config& config) { return config.text("loss") == Loss::kLossName; }
+  static SingleNeuron make(const Config&, int) { return {}; }
   static constexpr int dim() { return 2; }
   static void derive(const double* raw, double* fields) { Loss::derive(raw, fields); }
 

@@ -1,6 +1,7 @@
-// Loss, gradient, Hessian and accuracy of a small model at one point.
+// Loss, gradient, Hessian and accuracy of a small model at one point, and the way of a run to the file of its family.
 #include <limits>
 
+#include "eosfast/families.hpp"
 #include "eosfast/small.hpp"
 
 namespace eosfast {
@@ -11,21 +12,19 @@ namespace {
 // f(model, point, fields) with the forward pass at w done.
 template <class F>
 auto visit_at(const PreparedModel& prepared, const double* w, F&& f) {
-  return std::visit(
-      [&]<class M>(const M& model) {
-        double fields[M::kFields + 1] = {};
-        M::derive(prepared.raw_fields.data(), fields);
-        auto point = model.template point<double>();
-        model.visit(point, w, fields);
-        return f(model, point, static_cast<const double*>(fields));
-      },
-      prepared.model);
+  return visit_model(prepared.model, [&]<class M>(const M& model) {
+    double fields[M::kFields + 1] = {};
+    M::derive(prepared.raw_fields.data(), fields);
+    auto point = model.template point<double>();
+    model.visit(point, w, fields);
+    return f(model, point, static_cast<const double*>(fields));
+  });
 }
 
 }  // namespace
 
 int dim(const PreparedModel& prepared) {
-  return std::visit([](const auto& model) { return model.dim(); }, prepared.model);
+  return visit_model(prepared.model, [](const auto& model) { return model.dim(); });
 }
 
 double loss(const PreparedModel& prepared, const double* w) {
@@ -53,6 +52,14 @@ double accuracy(const PreparedModel& prepared, const double* w, ArrayView X, con
       return std::numeric_limits<double>::quiet_NaN();
     }
   });
+}
+
+SingleOutcome train(const PreparedModel& prepared, const TrainCall& call) {
+  return std::visit([&](const auto& family) { return train_family(family, prepared.raw_fields.data(), call); }, prepared.model);
+}
+
+std::int64_t sweep(const std::vector<const PreparedModel*>& models, const SweepCall& call) {
+  return std::visit([&](const auto& family) { return sweep_family(family, models, call); }, models.front()->model);
 }
 
 }  // namespace EOSFAST_ISA

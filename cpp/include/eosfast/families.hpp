@@ -1,0 +1,17 @@
+// The engines, compiled family by family: one pair of overloads in each cpp/src/runs_of_<family>.cpp.
+#pragma once
+
+#include <vector>
+
+#include "eosfast/small.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+SingleOutcome train_family(const NeuronModels& family, const double* raw_model_fields, const TrainCall& call);
+SingleOutcome train_family(const ProductModels& family, const double* raw_model_fields, const TrainCall& call);
+std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models, const SweepCall& call);
+std::int64_t sweep_family(const ProductModels& family, const std::vector<const PreparedModel*>& models, const SweepCall& call);
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast
