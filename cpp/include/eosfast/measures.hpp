@@ -30,7 +30,7 @@ struct Stop {
   }
 };
 
-enum class Quantity { loss, sharpness, grad_norm };
+enum class Quantity { loss, sharpness, grad_norm };  // indices of arrays of kQuantities
 inline constexpr int kQuantities = 3;
 enum class Reduction { max, increases, last_increase, first_below, mean_last };
 
@@ -119,6 +119,7 @@ struct Wants {
     wants.ring = t >= plan.ring_from;
     return wants;
   }
+  bool loss_alone() const { return quantity[0] && !(quantity[1] || quantity[2] || tangent || ring); }
   bool any() const { return quantity[0] || quantity[1] || quantity[2] || tangent || ring; }
 };
 

@@ -97,17 +97,15 @@ class Ensemble {
       double furthest = 0.0;  // the most advanced run decides what the slice must show
       for (int s = 0; s < slots_in_use(); ++s)
         if (slots_[s].run >= 0) furthest = std::max(furthest, static_cast<double>(slots_[s].t));
-      const bool observed = furthest >= all_.plan_.from;
+      const Wants wants = Wants::at(all_.plan_, furthest);
       for (int p = 0; p < tracks_in_use_; ++p) {
         copy_track(tracks_[p], snapshots_[p], mover_.model->dim(), [](const Real& from, Real& to) { to = from; });
         snapshots_[p].head = tracks_[p].head;
       }
-      if (!observed) {
-        if (tracks_in_use_ == kTracks) {
-          mover_.template advance<kTracks>(tracks_, point_, n);
-        } else {
-          for (int p = 0; p < tracks_in_use_; ++p) mover_.template advance<1>(tracks_ + p, point_, n);
-        }
+      if (!wants.any()) {
+        together<false>(n);
+      } else if (wants.loss_alone()) {
+        together<true>(n);
       } else {
         for (int p = 0; p < tracks_in_use_; ++p) {
           double latest = 0.0;
@@ -116,7 +114,16 @@ class Ensemble {
           mover_.advance_observed(tracks_[p], point_, n, Wants::at(all_.plan_, latest));
         }
       }
-      for (int p = 0; p < tracks_in_use_; ++p) settle(p, n, observed);
+      for (int p = 0; p < tracks_in_use_; ++p) settle(p, n, wants.any());
+    }
+
+    template <bool WithLoss>
+    void together(int n) {
+      if (tracks_in_use_ == kTracks) {
+        mover_.template advance<kTracks, WithLoss>(tracks_, point_, n);
+      } else {
+        for (int p = 0; p < tracks_in_use_; ++p) mover_.template advance<1, WithLoss>(tracks_ + p, point_, n);
+      }
     }
 
     Slot& slot(int p, int lane) { return slots_[p * kWidth<Real> + lane]; }

@@ -90,10 +90,11 @@ struct Mover {
     run.ring.assign(plan->period ? static_cast<std::size_t>(kRing) * M::kMaxDim : 0, 0.0);
   }
 
-  // n steps with nothing kept but the largest reach, over the iterates t, ..., t + n. P tracks are interleaved, so that
-  // the processor works on one while it waits for another.
-  template <int P, class Real>
+  // n steps with nothing kept but the largest reach, over the iterates t, ..., t + n; and, WithLoss, with the loss of each
+  // iterate shown to the measures. P tracks are interleaved, so that the processor works on one while it waits for another.
+  template <int P, bool WithLoss = false, class Real>
   __attribute__((noinline)) void advance(Track<M, O, Real>* tracks, typename M::template Point<Real>& point, int n) const {
+    constexpr int kLoss = static_cast<int>(Quantity::loss);
     const int dim = model->dim();
     Real w[P][M::kMaxDim], state[P][Track<M, O, Real>::kStateStorage], fields[P][O::kFields + M::kFields], peak[P];
     for (int p = 0; p < P; ++p) {
@@ -101,12 +102,17 @@ struct Mover {
       std::memcpy(state[p], tracks[p].state, sizeof state[p]);
       std::memcpy(fields[p], tracks[p].fields, sizeof fields[p]);
       peak[p] = Real(0.0);
+      tracks[p].low[kLoss] = Real(std::numeric_limits<double>::infinity());
     }
     for (int step = 0; step < n; ++step) {
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) {
         const Real* const of_model = fields[p] + O::kFields;
         peak[p] = max(peak[p], model->reach(w[p], of_model));
+        if constexpr (WithLoss) {
+          model->visit(point, w[p], of_model);
+          show(tracks[p], Quantity::loss, tracks[p].t + Real(static_cast<double>(step)), model->loss(point, w[p], of_model));
+        }
         O::step(dim, w[p], state[p], fields[p], [&](const Real* at, Real* g) {
           model->visit(point, at, of_model);
           model->grad(point, at, of_model, g);
@@ -120,6 +126,20 @@ struct Mover {
       tracks[p].peak = peak[p];
       tracks[p].t = tracks[p].t + Real(static_cast<double>(n));
     }
+  }
+
+  // The value q of one quantity at iterate t to the reducers and to the stop rules' smallest.
+  template <class Real>
+  EOSFAST_INLINE void show(Track<M, O, Real>& track, Quantity quantity, const Real& t, const Real& q) const {
+    Real& previous = track.previous[static_cast<int>(quantity)];
+    Real& low = track.low[static_cast<int>(quantity)];
+    Real* gathered = track.gathered.data();
+    for (const Reducer& reducer : plan->reducers) {
+      if (reducer.quantity == quantity) reducer.add(*gathered, t, q, previous);
+      ++gathered;
+    }
+    previous = q;
+    low = min(q, low);
   }
 
   // n steps under observation: before each, the iterate is shown to the measures that want it.
@@ -143,15 +163,8 @@ struct Mover {
     if (wants.quantity[0] || wants.quantity[1] || wants.quantity[2]) {
       Real q[kQuantities];
       quantities(track, point, wants, q);
-      for (std::size_t i = 0; i < plan->reducers.size(); ++i) {
-        const auto which = static_cast<std::size_t>(plan->reducers[i].quantity);
-        if (wants.quantity[which]) plan->reducers[i].add(track.gathered[i], track.t, q[which], track.previous[which]);
-      }
-      for (std::size_t i = 0; i < kQuantities; ++i) {
-        if (!wants.quantity[i]) continue;
-        track.previous[i] = q[i];
-        track.low[i] = min(q[i], track.low[i]);
-      }
+      for (int i = 0; i < kQuantities; ++i)
+        if (wants.quantity[static_cast<std::size_t>(i)]) show(track, static_cast<Quantity>(i), track.t, q[i]);
     }
     if (wants.ring) {
       Real* const row = track.ring.data() + static_cast<std::size_t>(track.head) * M::kMaxDim;
