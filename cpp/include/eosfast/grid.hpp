@@ -16,11 +16,6 @@ struct GridArray {
   std::vector<std::ptrdiff_t> strides;
 
   explicit operator bool() const { return data != nullptr; }
-  char* at(const std::ptrdiff_t* index, std::size_t axes) const {
-    char* p = data;
-    for (std::size_t k = 0; k < axes; ++k) p += strides[k] * index[k];
-    return p;
-  }
 };
 
 // Where the results of a sweep go. Absent ones are not computed.

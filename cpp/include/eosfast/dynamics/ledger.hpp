@@ -1,0 +1,112 @@
+// Which runs a sweep has and where their results go: the queue from which threads take runs, the numbers that each starts
+// with, and the arrays that it fills.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "eosfast/dynamics/finish.hpp"
+#include "eosfast/grid.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+template <class M, class O>
+class Ledger {
+ public:
+  Ledger(const std::vector<const M*>& models, const SweepGrid& grid, const Plan& plan, const SweepOutput& out)
+      : models_(models), grid_(grid), plan_(plan), out_(out) {}
+
+  const Plan& plan() const { return plan_; }
+  std::int64_t num_runs() const { return grid_.num_runs; }
+  std::int64_t done() const { return done_.load(std::memory_order_relaxed); }
+  const M& first_model() const { return *models_.front(); }
+
+  // The number of the next run; -1 when all are taken.
+  std::int64_t take() {
+    const std::int64_t number = next_.fetch_add(1, std::memory_order_relaxed);
+    return number < grid_.num_runs ? number : -1;
+  }
+
+  const M& model_of(std::int64_t number) const {
+    if (!grid_.model_index) return first_model();
+    std::int64_t which;
+    std::memcpy(&which, place(grid_.model_index, number), sizeof which);
+    return *models_[static_cast<std::size_t>(which)];
+  }
+
+  // The run at its first iterate.
+  void start(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run) const {
+    std::size_t next = 0;
+    const auto column = [&] {
+      double value;
+      std::memcpy(&value, place(grid_.columns[next++], number), sizeof value);
+      return value;
+    };
+    for (int k = 0; k < O::kFields; ++k) run.fields[k] = column();
+    double raw[M::kRawFields + 1] = {};
+    for (int k = 0; k < M::kRawFields; ++k) raw[k] = column();
+    for (int k = 0; k < mover.model->dim(); ++k) run.w[k] = column();
+    mover.start(run, raw);
+  }
+
+  // The last iterate to the measures, and everything to its place.
+  void write(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run, typename M::template Point<double>& point,
+             Status status) {
+    const auto put = [&]<class T>(const GridArray& array, T value) {
+      if (array) std::memcpy(place(array, number), &value, sizeof value);
+    };
+    Wants wants;
+    for (const Reducer& r : plan_.reducers) wants.quantity[static_cast<std::size_t>(r.quantity)] = true;
+    wants.quantity[static_cast<int>(Quantity::loss)] = wants.quantity[static_cast<int>(Quantity::loss)] || out_.loss;
+    wants.quantity[static_cast<int>(Quantity::sharpness)] =
+        wants.quantity[static_cast<int>(Quantity::sharpness)] || out_.sharpness;
+    wants.quantity[static_cast<int>(Quantity::grad_norm)] =
+        wants.quantity[static_cast<int>(Quantity::grad_norm)] || out_.grad_norm;
+    wants.ring = plan_.period;
+    double q[kQuantities];
+    mover.quantities(run, point, wants, q);
+    mover.observe(run, point, wants);
+    put(out_.status, static_cast<std::int8_t>(status));
+    put(out_.num_steps_done, static_cast<std::int64_t>(run.t));
+    put(out_.loss, q[static_cast<int>(Quantity::loss)]);
+    put(out_.sharpness, q[static_cast<int>(Quantity::sharpness)]);
+    put(out_.grad_norm, q[static_cast<int>(Quantity::grad_norm)]);
+    if (out_.weights)
+      for (int k = 0; k < mover.model->dim(); ++k)
+        std::memcpy(place(out_.weights, number) + k * out_.weight_stride, &run.w[k], sizeof run.w[k]);
+    if constexpr (requires { mover.model->accuracy(point, run.w); }) {
+      if (out_.accuracy) put(out_.accuracy, mover.model->accuracy(point, run.w));
+    }
+    if (out_.period)
+      put(out_.period, static_cast<std::int64_t>(status == Status::diverged ? 0 : period_of<M, O>(run, mover.model->dim())));
+    put(out_.lyapunov, run.log_growth / (run.t - plan_.tangent_from));  // no step in the window: 0 / 0, NaN
+    for (std::size_t i = 0; i < out_.reducers.size(); ++i) {
+      const Reducer& r = plan_.reducers[i];
+      put(out_.reducers[i], r.result(run.gathered[i], run.t, q[static_cast<std::size_t>(r.quantity)]));
+    }
+    if (status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+ private:
+  // Where the run's element of a strided array is: its index along each axis comes from its number.
+  char* place(const GridArray& array, std::int64_t number) const {
+    char* at = array.data;
+    for (std::size_t k = grid_.shape.size(); k-- > 0;) {
+      at += array.strides[k] * (number % grid_.shape[k]);
+      number /= grid_.shape[k];
+    }
+    return at;
+  }
+
+  const std::vector<const M*>& models_;
+  const SweepGrid& grid_;
+  const Plan& plan_;
+  const SweepOutput& out_;
+  std::atomic<std::int64_t> next_{0}, done_{0};
+};
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast
