@@ -1,4 +1,6 @@
 // How this module was built, and its lane functions for the tests. The only file that sees the version and the flags.
+#include <pybind11/stl.h>
+
 #include <Eigen/Core>
 
 #include "arrays.hpp"

@@ -46,7 +46,8 @@ SweepOutput output_from(const py::dict& out, const std::vector<std::ptrdiff_t>& 
   return result;
 }
 
-std::int64_t sweep_grid(const std::vector<py::capsule>& capsules, const py::object& model_index, const std::string& optimizer,
+// Returns how many runs are finished, and whether Ctrl-C was heard (perhaps when the last run was just done).
+py::tuple sweep_grid(const std::vector<py::capsule>& capsules, const py::object& model_index, const std::string& optimizer,
                         const std::vector<std::ptrdiff_t>& shape, const std::vector<py::object>& columns, std::int64_t num_steps,
                         const std::vector<py::tuple>& reducers, const py::dict& out, const py::dict& stop, std::uint64_t seed,
                         int num_threads, const py::object& poll) {
@@ -74,7 +75,7 @@ std::int64_t sweep_grid(const std::vector<py::capsule>& capsules, const py::obje
     return sweep(models, {optimizer, grid, plan, output, num_threads, token});
   }();
   listener.rethrow();
-  return done;
+  return py::make_tuple(done, token.requested());
 }
 
 }  // namespace

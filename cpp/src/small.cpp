@@ -1,4 +1,6 @@
 // Loss, gradient, Hessian and accuracy of a small model at one point, and the way of a run to the file of its family.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "eosfast/families.hpp"
@@ -39,6 +41,8 @@ std::vector<double> hessian(const PreparedModel& prepared, const double* w) {
   return visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) {
     std::vector<double> H(static_cast<std::size_t>(model.dim()) * static_cast<std::size_t>(model.dim()));
     model.hessian(point, w, f, H.data());
+    if (std::any_of(w, w + model.dim(), [](double x) { return std::isnan(x); }))  // a constant Hessian too: NaN in, NaN out
+      std::fill(H.begin(), H.end(), std::numeric_limits<double>::quiet_NaN());
     return H;
   });
 }

@@ -66,7 +66,7 @@ struct IntLanes {
   IntRegister r[kRegisters];
   IntLanes() = default;
   EOSFAST_INLINE IntLanes(std::int64_t value) {
-    detail::each_register([&](std::size_t i) { r[i] = IntRegister{} + value; });
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { r[i] = IntRegister{} + value; });
   }
 };
 
@@ -74,16 +74,16 @@ struct Lanes {
   Register r[kRegisters];
   Lanes() = default;
   EOSFAST_INLINE Lanes(double value) {
-    detail::each_register([&](std::size_t i) { r[i] = Register{} + value; });
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { r[i] = Register{} + value; });
   }
   // One register at a time: a copy of the whole struct goes through the stack in narrower pieces.
   EOSFAST_INLINE static Lanes load(const double* from) {
     Lanes out;
-    detail::each_register([&](std::size_t i) { std::memcpy(&out.r[i], from + i * kRegisterDoubles, sizeof(Register)); });
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { std::memcpy(&out.r[i], from + i * kRegisterDoubles, sizeof(Register)); });
     return out;
   }
   EOSFAST_INLINE void store(double* to) const {
-    detail::each_register([&](std::size_t i) { std::memcpy(to + i * kRegisterDoubles, &r[i], sizeof(Register)); });
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { std::memcpy(to + i * kRegisterDoubles, &r[i], sizeof(Register)); });
   }
   EOSFAST_INLINE double operator[](int lane) const { return r[lane / kRegisterDoubles][lane % kRegisterDoubles]; }
   EOSFAST_INLINE void set(int lane, double value) { r[lane / kRegisterDoubles][lane % kRegisterDoubles] = value; }
@@ -92,7 +92,7 @@ struct Lanes {
 #define EOSFAST_LANEWISE(type, op)                                               \
   EOSFAST_INLINE type operator op(const type& a, const type& b) {                \
     type out;                                                                    \
-    detail::each_register([&](std::size_t i) { out.r[i] = a.r[i] op b.r[i]; });  \
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = a.r[i] op b.r[i]; });  \
     return out;                                                                  \
   }
 EOSFAST_LANEWISE(Lanes, +)
@@ -111,7 +111,7 @@ EOSFAST_LANEWISE(Mask, |)
 #define EOSFAST_COMPARISON(op)                                                                  \
   EOSFAST_INLINE Mask operator op(const Lanes& a, const Lanes& b) {                             \
     Mask out;                                                                                   \
-    detail::each_register([&](std::size_t i) { out.r[i] = (IntRegister)(a.r[i] op b.r[i]); });  \
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = (IntRegister)(a.r[i] op b.r[i]); });  \
     return out;                                                                                 \
   }
 EOSFAST_COMPARISON(<)
@@ -124,17 +124,17 @@ EOSFAST_COMPARISON(!=)
 
 EOSFAST_INLINE Lanes operator-(const Lanes& a) {
   Lanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = -a.r[i]; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = -a.r[i]; });
   return out;
 }
 EOSFAST_INLINE Mask operator!(const Mask& a) {
   Mask out;
-  detail::each_register([&](std::size_t i) { out.r[i] = ~a.r[i]; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = ~a.r[i]; });
   return out;
 }
 EOSFAST_INLINE IntLanes operator<<(const IntLanes& a, int n) {
   IntLanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = a.r[i] << n; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = a.r[i] << n; });
   return out;
 }
 
@@ -164,12 +164,12 @@ EOSFAST_INLINE double from_bits(std::int64_t a) {
 }
 EOSFAST_INLINE IntLanes bits(const Lanes& a) {
   IntLanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = (IntRegister)a.r[i]; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = (IntRegister)a.r[i]; });
   return out;
 }
 EOSFAST_INLINE Lanes from_bits(const IntLanes& a) {
   Lanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = (Register)a.r[i]; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = (Register)a.r[i]; });
   return out;
 }
 // Logical (zero-filling) shift to the right.
@@ -179,7 +179,7 @@ EOSFAST_INLINE std::int64_t shift_right(std::int64_t a, int n) {
 EOSFAST_INLINE IntLanes shift_right(const IntLanes& a, int n) {
   typedef std::uint64_t Unsigned __attribute__((vector_size(8 * kRegisterDoubles)));
   IntLanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = (IntRegister)((Unsigned)a.r[i] >> n); });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = (IntRegister)((Unsigned)a.r[i] >> n); });
   return out;
 }
 

@@ -14,7 +14,7 @@ EOSFAST_INLINE double fma(double a, double b, double c) {
 }
 EOSFAST_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
   Lanes out;
-  detail::each_register([&](std::size_t i) {
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
 #if defined(__AVX512F__)
     out.r[i] = _mm512_fmadd_pd(a.r[i], b.r[i], c.r[i]);
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -29,7 +29,7 @@ EOSFAST_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
 EOSFAST_INLINE double sqrt(double a) { return __builtin_sqrt(a); }
 EOSFAST_INLINE Lanes sqrt(const Lanes& a) {
   Lanes out;
-  detail::each_register([&](std::size_t i) {
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
 #if defined(__AVX512F__)
     out.r[i] = _mm512_sqrt_pd(a.r[i]);
 #elif defined(__AVX2__)
@@ -48,7 +48,7 @@ EOSFAST_INLINE double max(double a, double b) { return a > b ? a : b; }
 EOSFAST_INLINE double min(double a, double b) { return a < b ? a : b; }
 EOSFAST_INLINE Lanes max(const Lanes& a, const Lanes& b) {
   Lanes out;
-  detail::each_register([&](std::size_t i) {
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
 #if defined(__AVX512F__)
     out.r[i] = _mm512_max_pd(a.r[i], b.r[i]);
 #elif defined(__AVX2__)
@@ -63,7 +63,7 @@ EOSFAST_INLINE Lanes max(const Lanes& a, const Lanes& b) {
 }
 EOSFAST_INLINE Lanes min(const Lanes& a, const Lanes& b) {
   Lanes out;
-  detail::each_register([&](std::size_t i) {
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
 #if defined(__AVX512F__)
     out.r[i] = _mm512_min_pd(a.r[i], b.r[i]);
 #elif defined(__AVX2__)
@@ -90,12 +90,12 @@ EOSFAST_INLINE double select(bool mask, double a, double b) { return mask ? a : 
 EOSFAST_INLINE std::int64_t select(bool mask, std::int64_t a, std::int64_t b) { return mask ? a : b; }
 EOSFAST_INLINE Lanes select(const Mask& mask, const Lanes& a, const Lanes& b) {
   Lanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = mask.r[i] ? a.r[i] : b.r[i]; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = mask.r[i] ? a.r[i] : b.r[i]; });
   return out;
 }
 EOSFAST_INLINE IntLanes select(const Mask& mask, const IntLanes& a, const IntLanes& b) {
   IntLanes out;
-  detail::each_register([&](std::size_t i) { out.r[i] = mask.r[i] ? a.r[i] : b.r[i]; });
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = mask.r[i] ? a.r[i] : b.r[i]; });
   return out;
 }
 EOSFAST_INLINE bool any(bool mask) { return mask; }
@@ -123,7 +123,7 @@ EOSFAST_INLINE double lookup(const double (&table)[N], std::int64_t index) {
 template <int N>
 EOSFAST_INLINE Lanes lookup(const double (&table)[N], const IntLanes& index) {
   Lanes out;
-  detail::each_register([&](std::size_t i) {
+  detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
 #if defined(__AVX512F__)
     const __m512i at = (__m512i)index.r[i];
     if constexpr (N == 8) {

@@ -105,6 +105,24 @@ struct Plan {
     std::sort(events.begin(), events.end());
     events.erase(std::unique(events.begin(), events.end()), events.end());
   }
+
+  // One plan for each thing that is gathered: the reducers in their order, the tangent vector, the ring.
+  std::vector<Plan> parts() const {
+    std::vector<Plan> out;
+    const auto add = [&](auto&& set) {
+      Plan part;
+      part.num_steps = num_steps;
+      part.stop = stop;
+      part.seed = seed;
+      set(part);
+      part.complete();
+      out.push_back(part);
+    };
+    for (const Reducer& r : reducers) add([&](Plan& part) { part.reducers = {r}; });
+    if (lyapunov) add([](Plan& part) { part.lyapunov = true; });
+    if (period) add([](Plan& part) { part.period = true; });
+    return out;
+  }
 };
 
 // Which of them a slice of steps needs, because some run in it has reached the window.

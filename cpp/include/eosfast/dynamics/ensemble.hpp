@@ -176,7 +176,7 @@ class Ensemble {
       if (!same) return;
       Single run = extract(track, i);
       const int period = cycle_length(mover_, run, single_point_);
-      cruise(mover_, run, single_point_, period, plan_.num_steps);
+      cruise_with_all(mover_, ledger_.parts(), run, single_point_, period);
       retire(p, i, run, Status::steady);
     }
 

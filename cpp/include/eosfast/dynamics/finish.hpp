@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "eosfast/dynamics/track.hpp"
 
@@ -105,6 +107,46 @@ void cruise(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point
     if (wants.tangent && std::isfinite(per_round)) run.log_growth += static_cast<double>(rounds) * per_round;
     run.t += static_cast<double>(rounds * period);
     advance_single(mover, run, point, stop - now());
+  }
+}
+
+// Cruises with everything that is gathered, one thing at a time: how often a sum is extrapolated must not depend on what
+// else is asked, for its last bits would.
+template <class M, class O>
+void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, Run<M, O>& run,
+                     typename M::template Point<double>& point, int period) {
+  const Run<M, O> entry = run;
+  const auto bare = [&] {
+    Run<M, O> copy = entry;
+    copy.gathered.clear();
+    copy.tangent.clear();
+    copy.ring.clear();
+    return copy;
+  };
+  Plan nothing;
+  nothing.num_steps = mover.plan->num_steps;
+  nothing.complete();
+  Run<M, O> end = bare();
+  cruise(Mover<M, O>{mover.model, &nothing}, end, point, period, nothing.num_steps);
+  std::copy(end.w, end.w + mover.model->dim(), run.w);
+  std::copy(end.state, end.state + Run<M, O>::kState, run.state);
+  run.t = end.t;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    Run<M, O> copy = bare();
+    if (!parts[i].reducers.empty()) copy.gathered = {entry.gathered[i]};
+    if (parts[i].lyapunov) copy.tangent = entry.tangent;
+    if (parts[i].period) copy.ring = entry.ring;
+    cruise(Mover<M, O>{mover.model, &parts[i]}, copy, point, period, parts[i].num_steps);
+    if (!parts[i].reducers.empty()) {
+      run.gathered[i] = copy.gathered[0];
+      const auto q = static_cast<std::size_t>(parts[i].reducers[0].quantity);
+      run.previous[q] = copy.previous[q];
+    }
+    if (parts[i].lyapunov) run.log_growth = copy.log_growth;
+    if (parts[i].period) {
+      run.ring = std::move(copy.ring);
+      run.head = copy.head;
+    }
   }
 }
 

@@ -17,9 +17,10 @@ template <class M, class O>
 class Ledger {
  public:
   Ledger(const std::vector<const M*>& models, const SweepGrid& grid, const Plan& plan, const SweepOutput& out)
-      : models_(models), grid_(grid), plan_(plan), out_(out) {}
+      : models_(models), grid_(grid), plan_(plan), out_(out), parts_(plan.parts()) {}
 
   const Plan& plan() const { return plan_; }
+  const std::vector<Plan>& parts() const { return parts_; }
   std::int64_t num_runs() const { return grid_.num_runs; }
   std::int64_t done() const { return done_.load(std::memory_order_relaxed); }
   const M& first_model() const { return *models_.front(); }
@@ -105,6 +106,7 @@ class Ledger {
   const SweepGrid& grid_;
   const Plan& plan_;
   const SweepOutput& out_;
+  const std::vector<Plan> parts_;
   std::atomic<std::int64_t> next_{0}, done_{0};
 };
 
