@@ -1,0 +1,64 @@
+"""eosfast: gradient descent at the edge of stability, one run or a million.
+
+`train` does one run, `sweep` many; models, optimizers and options are small immutable objects; results are xarray
+Datasets.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from eosfast import datasets
+from eosfast._dispatch import isa
+from eosfast._version import __version__
+from eosfast.datasets import Dataset
+from eosfast.measures import FirstBelow, Mean
+from eosfast.models import MeanModel, ScalarProduct, SingleNeuron, ThresholdNeuron
+from eosfast.optimizers import GD, HeavyBall, Nesterov
+from eosfast.record import Record
+from eosfast.resources import build_info
+from eosfast.spectrum import Spectrum
+from eosfast.stop import Stop
+from eosfast.sweep import sweep
+from eosfast.train import train
+
+if TYPE_CHECKING:
+    from eosfast import papers, plotting, theory
+
+__all__ = [
+    "train",
+    "sweep",
+    "Record",
+    "Stop",
+    "FirstBelow",
+    "Mean",
+    "GD",
+    "HeavyBall",
+    "Nesterov",
+    "SingleNeuron",
+    "ScalarProduct",
+    "MeanModel",
+    "ThresholdNeuron",
+    "Dataset",
+    "datasets",
+    "Spectrum",
+    "papers",
+    "plotting",
+    "theory",
+    "build_info",
+    "isa",
+    "__version__",
+]
+
+_LOADED_ON_FIRST_USE = ("papers", "plotting", "theory")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LOADED_ON_FIRST_USE:
+        return import_module(f"eosfast.{name}")
+    raise AttributeError(f"module 'eosfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,76 @@
+"""Types of the compiled core, whichever variant `_dispatch` chose; there is no module `_core`, only `_core_<isa>`.
+
+Arrays are float64 and C-contiguous unless said otherwise. The Python layer has validated every argument before it
+calls: the core only asserts. Status codes: completed 0, converged 1, diverged 2, steady 3, interrupted 4, pending 5.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.int64]
+Poll: TypeAlias = Callable[[int], object]
+
+@final
+class PreparedModel:
+    """A capsule: a model with its data prepared (sorted, summed) for the core. Opaque, never pickled."""
+
+def build_info() -> dict[str, str | int | bool]:
+    """Version, variant, compiler, flags, Eigen, OpenMP, assertions, lanes of the loaded core."""
+
+def registry() -> dict[str, dict[str, list[str]]]:
+    """`models` and `optimizers`: their names, each with the fields that may differ from lane to lane of one call."""
+
+def model(name: str, config: Mapping[str, Any]) -> PreparedModel: ...
+def loss(model: PreparedModel, w: Array) -> float: ...
+def grad(model: PreparedModel, w: Array) -> Array: ...
+def hessian(model: PreparedModel, w: Array) -> Array: ...
+def hvp(model: PreparedModel, w: Array, V: Array) -> Array:
+    """Hessian times each column of V `(dim, k)`."""
+
+def eigs(model: PreparedModel, w: Array, k: int) -> tuple[Array, Array, Array]:
+    """The k largest eigenvalues, descending, their vectors `(dim, k)`, and the residual norms."""
+
+def accuracy(model: PreparedModel, w: Array, X: Array | None, y: Array | None) -> float:
+    """Share of correct signs on `X`, `y`, or on the model's own data where they are None."""
+
+def train(
+    model: PreparedModel,
+    optimizer: str,
+    optimizer_fields: Array,
+    w0: Array,
+    num_steps: int,
+    steps: int | Indices,
+    out: Mapping[str, NDArray[Any]],
+    stop: Mapping[str, float | bool],
+    sharpness_every: int,
+    poll: Poll | None,
+) -> dict[str, int]:
+    """One run, recorded into `out` every `steps` (an int) or at `steps` (an array).
+
+    Returns `status`, `num_steps_done`, `rows`, `steady_from` (-1 = not steady), `steady_period` (0 = not steady).
+    """
+
+def sweep(
+    models: Sequence[PreparedModel],
+    model_index: Indices | None,
+    optimizer: str,
+    shape: tuple[int, ...],
+    columns: Sequence[Array],
+    num_steps: int,
+    reducers: Sequence[tuple[str, str, float]],
+    out: Mapping[str, NDArray[Any]],
+    stop: Mapping[str, float | bool],
+    seed: int,
+    num_threads: int,
+    poll: Poll | None,
+) -> tuple[int, bool]:
+    """Many independent runs, one for each element of `shape`; returns how many finished."""
+
+def math(name: str, x: Array, lanes: bool) -> Array:
+    """A lane function, elementwise: on lanes, or one number at a time (the same bits)."""
+
+def math_names() -> list[str]: ...

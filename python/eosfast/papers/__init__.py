@@ -1,0 +1,29 @@
+"""Papers reproduced: for each, ``figures()`` (figures by name) and ``verify()`` (its predictions, checked).
+
+A paper's module loads on first use, so that naming the papers costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .check import Check
+from .figure import PaperFigure
+
+if TYPE_CHECKING:
+    from eosfast.papers import ahn2023
+
+NAMES = ("ahn2023",)
+
+__all__ = ["Check", "PaperFigure", "NAMES", "ahn2023"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in NAMES:
+        return import_module(f"eosfast.papers.{name}")
+    raise AttributeError(f"module 'eosfast.papers' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,24 @@
+"""Progress on stderr: how much is done, how fast, how long it will take."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from eosfast.arguments import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def reporter(progress: bool, total: int, unit: str) -> Iterator[Callable[[int], object] | None]:
+    """Yield a function to be told how many of `total` are done, or None if no progress is wanted."""
+    if not Flag().check("progress", progress):
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=unit, unit_scale=total >= 10_000, file=sys.stderr) as bar:
+        yield lambda done: bar.update(done - bar.n)

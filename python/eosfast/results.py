@@ -1,0 +1,168 @@
+"""Results are xarray Datasets, made here, with the provenance that tells how to compute them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eosfast._dispatch import isa
+from eosfast._version import __version__
+from eosfast.datasets import Dataset
+from eosfast.value_object import ValueObject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import xarray
+    from numpy.typing import NDArray
+
+    from eosfast.models.base import Model
+
+STATUS = ("completed", "converged", "diverged", "steady", "interrupted", "pending")
+"""Names of the status codes of the core."""
+
+PENDING = STATUS.index("pending")
+
+LONG_NAMES = {
+    "step": "step",
+    "loss": "loss",
+    "sharpness": "sharpness",
+    "sharpness_residual": "residual of the sharpness",
+    "sharpness_converged": "sharpness within tolerance",
+    "sharpness_matvecs": "Hessian-vector products for the sharpness",
+    "hessian_eigs": "largest Hessian eigenvalues",
+    "grad_norm": "norm of the gradient",
+    "weight_norm": "norm of the weights",
+    "weights": "weights",
+    "accuracy": "accuracy",
+    "lr": "step size (learning rate)",
+    "max_loss": "largest loss of the run",
+    "loss_increases": "number of steps that increase the loss",
+    "last_loss_increase": "last step that increases the loss",
+    "mean_sharpness": "mean sharpness over the last tenth of the run",
+    "period": "period of the attractor",
+    "lyapunov": "largest Lyapunov exponent per step",
+    "num_steps_done": "steps done",
+}
+"""Labels that xarray writes on axes."""
+
+SHOWN_IN_FULL = 64
+"""Arrays of at most so many elements are written out in the provenance; larger ones as shape and checksum."""
+
+
+def described(value: Any) -> Any:
+    """Return `value` as plain JSON: objects by type and fields, large arrays by shape and SHA-256, numbers that are not
+    finite as strings.
+    """
+    if isinstance(value, Dataset):
+        made = {"recipe": value.recipe} if value.recipe else {}
+        return {"type": "Dataset", "n": value.n, "d": value.d, **made, "sha256": _checksum(value.X, value.y)}
+    if isinstance(value, ValueObject):
+        return {
+            "type": type(value).__name__,
+            **{item.name: described(getattr(value, item.name)) for item in fields(value)},
+        }
+    if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
+        return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return described(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): described(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [described(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
+
+
+def _checksum(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+@dataclass
+class Provenance:
+    """Where a result comes from. Made when the work begins, so that it knows how long it took.
+
+    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it.
+    """
+
+    arguments: Mapping[str, Any]
+    seed: int
+    num_threads: int
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        import_module("xarray")
+        self.began = time.perf_counter()
+
+    def attrs(self) -> dict[str, Any]:
+        """Return plain numbers and strings for `attrs`, the configuration as one JSON string."""
+        config = {name: described(value) for name, value in self.arguments.items()}
+        return {
+            "config": json.dumps(config | {"seed": self.seed}, allow_nan=False),
+            "seed": self.seed,
+            "eosfast_version": __version__,
+            "isa": isa,
+            "num_threads": self.num_threads,
+            "wall_seconds": time.perf_counter() - self.began,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def parameter_labels(model: Model) -> NDArray[Any]:
+    """Return the coordinate `parameter`: the names of the blocks if all are scalars, else 0, 1, ..., dim - 1."""
+    parameters = model.parameters
+    return np.array(list(parameters)) if all(shape == () for shape in parameters.values()) else np.arange(model.dim)
+
+
+def trajectory(model: Model, columns: Mapping[str, NDArray[Any]], attrs: Mapping[str, Any]) -> xarray.Dataset:
+    """Return the result of `train`, a row for each recorded step. `columns` holds `step` and an array per quantity."""
+    import xarray
+
+    extra = {"weights": ("parameter",), "hessian_eigs": ("eig",)}
+    variables = {name: _variable(name, ("step", *extra.get(name, ())), values) for name, values in columns.items()}
+    if "weights" in columns:
+        variables["parameter"] = _variable("parameter", ("parameter",), parameter_labels(model))
+    coordinates = {name: variables.pop(name) for name in ("step", "parameter") if name in variables}
+    return xarray.Dataset(variables, coordinates, attrs)
+
+
+def table(
+    dims: Sequence[str],
+    coordinates: Mapping[str, tuple[str, NDArray[Any]]],
+    columns: Mapping[str, NDArray[Any]],
+    parameters: NDArray[Any] | None,
+    attrs: Mapping[str, Any],
+) -> xarray.Dataset:
+    """Return the result of `sweep`: the dimensions of the grid, a variable per measure, the status of each run."""
+    import xarray
+
+    variables = {
+        name: _variable(name, (*dims, "parameter") if name == "weights" else tuple(dims), values)
+        for name, values in columns.items()
+    }
+    variables["status"][2].update(flag_values=np.arange(len(STATUS), dtype=np.int8), flag_meanings=" ".join(STATUS))
+    along = {name: _variable(name, (dim,), values) for name, (dim, values) in coordinates.items()}
+    if parameters is not None:
+        along["parameter"] = _variable("parameter", ("parameter",), parameters)
+    return xarray.Dataset(variables, along, attrs)
+
+
+def _variable(
+    name: str, dims: tuple[str, ...], values: NDArray[Any]
+) -> tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]:
+    long_name = LONG_NAMES.get(name)
+    return dims, values, {"long_name": long_name} if long_name else {}

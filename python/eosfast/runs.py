@@ -1,0 +1,223 @@
+"""The runs of a sweep as the compiled core takes them: boxes of the grid, each with its models and one broadcast column
+per number of a run.
+
+Columns are never expanded: a number that varies along one dimension is stored once for each of its values, whatever the
+size of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import groupby, pairwise, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eosfast.models.base import starting_point
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from eosfast.grid import Axis, Grid
+    from eosfast.models.base import Model
+    from eosfast.optimizers import Optimizer
+
+DATA_AT_ONCE = 2**28
+"""Bytes of data drawn for different seeds that are held at the same time."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the grid whose runs share a compiled loop: one call of the core."""
+
+    index: tuple[slice, ...]
+    models: list[Model]
+    model_index: NDArray[np.int64] | None
+    columns: list[NDArray[np.float64]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent of the box."""
+        return _extent(self.index)
+
+
+class Runs:
+    """All runs of a sweep.
+
+    A run's model is the grid's ``model`` if there is one, else the model of the call; then come the fields that the
+    grid sets; then the grid's seed, which draws random data anew. Its start comes from the grid, from `w0`, or from its
+    own model's `init` with its own seed.
+    """
+
+    def __init__(self, model: Model, optimizer: Optimizer, grid: Grid, w0: object, seed: int) -> None:
+        self.model, self.optimizer, self.grid, self.w0, self.seed = model, optimizer, grid, w0, seed
+        self.seed_axis, self.whole = grid.axis("run", "seed"), grid.axis("run", "model")
+        self.field_axes = [axis for axis in grid.axes if axis.target.place == "model"]
+        self.block_axes = {axis.target.key: axis for axis in grid.axes if axis.target.place == "w"}
+        known = (*model.lane_fields(), *model.structural)
+        self.data_fields = tuple(item.name for item in fields(model) if item.name not in known)
+        for item in fields(optimizer):
+            if getattr(optimizer, item.name) is None and grid.axis("optimizer", item.name) is None:
+                raise ValueError(
+                    f"{item.name} of {type(optimizer).__name__} is not set: give it, or name it in the grid"
+                )
+        if w0 is not None:
+            for structure in grid.structures:
+                self._given_start(structure)
+
+    def boxes(self) -> Iterator[Box]:
+        """Yield boxes that together cover the grid."""
+        for index in product(*(self._segments(dim) for dim in range(len(self.grid.shape)))):
+            models, which = self._models(index)
+            columns = [
+                *self._optimizer_columns(index),
+                *self._lane_columns(index),
+                *self._weight_columns(index, models, which),
+            ]
+            yield Box(index, models, which if len(models) > 1 else None, columns)
+
+    # ----------------------------------------------------------------------------------------------------------- models
+
+    @cached_property
+    def _random(self) -> bool:
+        """Whether the grid's seed draws data anew."""
+        candidates: list[Model] = list(self.whole.values) if self.whole else [self.model]
+        for axis in self.field_axes:
+            if axis.target.key in self.data_fields:
+                candidates += [replace(self.model, **{axis.target.key: value}) for value in axis.values]
+        return self.seed_axis is not None and any(model.random for model in candidates)
+
+    def _segments(self, dim: int) -> list[slice]:
+        """Cut a dimension where the compiled loop changes, and where fresh data would take too much memory."""
+        keys: list[Any] = [()] * self.grid.shape[dim]
+        for axis in self.field_axes:
+            if axis.dim == dim and axis.target.key in self.model.structural:
+                keys = [(*key, value) for key, value in zip(keys, axis.values.tolist(), strict=True)]
+        if self.whole and self.whole.dim == dim:
+            keys = [
+                (*key, *(getattr(one, name) for name in one.structural))
+                for key, one in zip(keys, self.whole.values, strict=True)
+            ]
+        if self._random and self.seed_axis and self.seed_axis.dim == dim:
+            at_once = max(1, DATA_AT_ONCE // max(1, self.model.data_bytes))
+            keys = [(*key, i // at_once) for i, key in enumerate(keys)]
+        cuts = [0]
+        for _, group in groupby(keys):
+            cuts.append(cuts[-1] + sum(1 for _ in group))
+        return [slice(start, stop) for start, stop in pairwise(cuts)]
+
+    def _models(self, index: tuple[slice, ...]) -> tuple[list[Model], NDArray[np.int64]]:
+        """Return the different models of a box, and which one each run has (broadcast). Numbers of a run are columns,
+        not models.
+        """
+        axes = [axis for axis in self.field_axes if axis.target.key in self.data_fields]
+        axes += [
+            axis
+            for axis in (self.whole if self.data_fields else None, self.seed_axis if self._random else None)
+            if axis
+        ]
+        dims = sorted({axis.dim for axis in axes})
+        models = [self._model_at(place, (*self.model.structural, *self.data_fields)) for place in _places(index, dims)]
+        return models, _spread(np.arange(len(models)).reshape([_extent(index)[dim] for dim in dims]), dims, index)
+
+    def _model_at(self, place: Mapping[int, int], names: tuple[str, ...]) -> Model:
+        """Return the model at a place (dimension -> index), of the grid's fields only those in `names` set."""
+        model = self.whole.values[place[self.whole.dim]] if self.whole else self.model
+        changes = {
+            axis.target.key: axis.values[place[axis.dim]] for axis in self.field_axes if axis.target.key in names
+        }
+        if changes:
+            model = replace(model, **changes)
+        if self._random and self.seed_axis:
+            model = model.with_seed(int(self.seed_axis.values[place[self.seed_axis.dim]]))
+        return model
+
+    # ---------------------------------------------------------------------------------------------------------- columns
+
+    def _along(self, axis: Axis, index: tuple[slice, ...]) -> NDArray[np.float64]:
+        return _spread(axis.values[index[axis.dim]].astype(np.float64), [axis.dim], index)
+
+    def _optimizer_columns(self, index: tuple[slice, ...]) -> Iterator[NDArray[np.float64]]:
+        for item in fields(self.optimizer):
+            axis = self.grid.axis("optimizer", item.name)
+            yield self._along(axis, index) if axis else _constant(getattr(self.optimizer, item.name), index)
+
+    def _lane_columns(self, index: tuple[slice, ...]) -> Iterator[NDArray[np.float64]]:
+        for name in self.model.lane_fields():
+            axis = self.grid.axis("model", name)
+            if axis:
+                yield self._along(axis, index)
+            elif self.whole:
+                values = [float(getattr(one, name)) for one in self.whole.values[index[self.whole.dim]]]
+                yield _spread(np.array(values), [self.whole.dim], index)
+            else:
+                yield _constant(getattr(self.model, name), index)
+
+    def _weight_columns(
+        self, index: tuple[slice, ...], models: list[Model], which: NDArray[np.int64]
+    ) -> Iterator[NDArray[np.float64]]:
+        model = models[0]
+        blocks = [name for name, shape in model.parameters.items() for _ in range(int(np.prod(shape)))]
+        others: list[NDArray[np.float64]] = []
+        if self.w0 is not None:
+            others = [_constant(value, index) for value in self._given_start(model)]
+        elif not set(blocks) <= set(self.block_axes):
+            others = self._initial(index, models, which)
+        for number, name in enumerate(blocks):
+            yield self._along(self.block_axes[name], index) if name in self.block_axes else others[number]
+
+    def _given_start(self, model: Model) -> NDArray[np.float64]:
+        """Return the start that `w0` gives, 0 in the blocks that are the grid's."""
+        if not isinstance(self.w0, Mapping):
+            return starting_point(model, self.w0, self.seed)
+        twice = [name for name in self.w0 if name in self.block_axes]
+        if twice:
+            raise ValueError(f"w0 must leave out what the grid sets, got {twice[0]!r} in both")
+        missing = [name for name in model.parameters if name not in self.block_axes and name not in self.w0]
+        if missing:
+            raise ValueError(
+                f"w0 must set every block of {model!r} that the grid does not, missing: {', '.join(missing)}"
+            )
+        return starting_point(model, {**dict.fromkeys(self.block_axes, 0.0), **self.w0}, self.seed)
+
+    def _initial(
+        self, index: tuple[slice, ...], models: list[Model], which: NDArray[np.int64]
+    ) -> list[NDArray[np.float64]]:
+        """Return the columns of `init`: of each point's own model, with its own seed."""
+        names = (*self.data_fields, *self.model.init_fields)
+        axes = [axis for axis in self.field_axes if axis.target.key in names]
+        dims = sorted({axis.dim for axis in (*axes, self.seed_axis, self.whole) if axis})
+        lane_names = (*self.model.structural, *self.model.init_fields)
+        starts = []
+        for place in _places(index, dims):
+            inside = tuple(place[dim] - part.start for dim, part in enumerate(index))
+            model = models[which[inside]] if self.data_fields else self._model_at(place, lane_names)
+            seed = int(self.seed_axis.values[place[self.seed_axis.dim]]) if self.seed_axis else self.seed
+            starts.append(model.init(seed))
+        values = np.array(starts).reshape([*(_extent(index)[dim] for dim in dims), -1])
+        return [_spread(values[..., i], dims, index) for i in range(values.shape[-1])]
+
+
+def _extent(index: tuple[slice, ...]) -> tuple[int, ...]:
+    return tuple(part.stop - part.start for part in index)
+
+
+def _places(index: tuple[slice, ...], dims: list[int]) -> Iterator[dict[int, int]]:
+    """Yield the places of a box along `dims`, in the other dimensions its corner, as dimension -> index in the grid."""
+    corner = {dim: part.start for dim, part in enumerate(index)}
+    for place in product(*(range(index[dim].start, index[dim].stop) for dim in dims)):
+        yield corner | dict(zip(dims, place, strict=True))
+
+
+def _spread(values: NDArray[Any], dims: list[int], index: tuple[slice, ...]) -> NDArray[Any]:
+    """Return `values`, which vary along `dims` (ascending), broadcast over the box."""
+    shape = _extent(index)
+    return np.broadcast_to(values.reshape([size if dim in dims else 1 for dim, size in enumerate(shape)]), shape)
+
+
+def _constant(value: float, index: tuple[slice, ...]) -> NDArray[np.float64]:
+    return np.broadcast_to(np.float64(value), _extent(index))

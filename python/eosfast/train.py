@@ -1,0 +1,188 @@
+"""`train`: one run of an optimizer on a model, recorded along the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eosfast._dispatch import core
+from eosfast.arguments import Integer, shown
+from eosfast.models.base import Model, starting_point
+from eosfast.optimizers import Optimizer
+from eosfast.progress import reporter
+from eosfast.record import Record, check_quantities, rows_needed, steps_to_record
+from eosfast.resources import require_memory, threads
+from eosfast.results import STATUS, Provenance, trajectory
+from eosfast.stop import Stop, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray
+    from numpy.typing import ArrayLike, NDArray
+
+LARGEST_NUM_STEPS = 2**53
+"""Up to here the core counts steps exactly."""
+
+CERTIFICATE = {"sharpness_residual": np.float64, "sharpness_converged": np.bool_, "sharpness_matvecs": np.int64}
+
+
+def train(
+    model: Model,
+    w0: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    optimizer: Optimizer | None = None,
+    *,
+    num_steps: int,
+    record: Record = Record(),  # noqa: B008 - immutable
+    stop: Stop = Stop(),  # noqa: B008
+    seed: int = 0,
+    num_threads: int = 1,
+    progress: bool = False,
+) -> xarray.Dataset:
+    """Iterate ``w <- optimizer(w, grad loss(w))`` from `w0` and record quantities along the way.
+
+    Parameters
+    ----------
+    model : Model
+        The loss landscape.
+    w0 : array_like (dim,), mapping from block to value, or None
+        The start, finite; a mapping names every block. None = ``model.init(seed)``.
+    optimizer : Optimizer
+        Such as ``GD(lr=0.01)``; all its fields must be set.
+    num_steps : int
+        Number of steps, >= 0.
+    record : Record
+        What to record, and when.
+    stop : Stop
+        When to end early.
+    seed : int
+        Seed of ``model.init``, >= 0; not used where `w0` is given.
+    num_threads : int
+        Threads to use within the run, 0 = all available. The results do not depend on it; the small models use one.
+    progress : bool
+        Show steps done, speed and remaining time on stderr.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``step``, its coordinate the recorded steps (0 is the start); one variable for each quantity:
+        ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs (step, eig)`` descending. With ``sharpness`` come
+        ``sharpness_residual`` (a bound on its error), ``sharpness_converged`` and ``sharpness_matvecs``. `attrs` hold
+        ``status``, ``num_steps_done``, ``threshold`` (the optimizer's stability threshold), and ``config`` (all
+        arguments, as JSON), ``seed``, ``eosfast_version``, ``isa``, ``num_threads``, ``wall_seconds``, ``created``;
+        after a steady run also ``steady_from`` and ``steady_period``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument outside its range; a record that does not fit into memory (the message says how many bytes).
+
+    Notes
+    -----
+    Status: ``completed`` all steps were done; ``converged`` a rule of `stop` ended the run; ``diverged`` the loss
+    became too large or was not finite, the last record is that iterate; ``steady`` the iterate repeats bitwise, and the
+    rest of the run was filled in exactly; ``interrupted`` Ctrl-C, everything up to there is returned.
+
+    Memory is that of the record, whatever `num_steps` is.
+
+    Examples
+    --------
+    >>> import eosfast as eos
+    >>> run = eos.train(eos.SingleNeuron(), w0=[0.3, 15.0], optimizer=eos.GD(lr=0.01), num_steps=500_000,
+    ...                 record=eos.Record(every=100, quantities=("loss", "sharpness")))
+    >>> bool(199.9 < run.sharpness[-1] < 200)
+    True
+    """
+    model, optimizer, stop = checked_model(model), checked_optimizer(optimizer), checked_stop(stop)
+    fields = np.array(optimizer.numbers())
+    num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
+    seed = Integer().check("seed", seed)
+    if not isinstance(record, Record):
+        raise TypeError(f"record must be a Record, got {shown(record)}")
+    check_quantities(record, model)
+    steps = steps_to_record(record, num_steps)
+    start = starting_point(model, w0, seed)
+    arguments = {
+        "model": model,
+        "optimizer": optimizer,
+        "w0": start,
+        "num_steps": num_steps,
+        "record": record,
+        "stop": stop,
+    }
+    source = Provenance({"verb": "train", **arguments}, seed, threads(num_threads))
+    out = _storage(model, record, rows_needed(steps, num_steps))
+    with reporter(progress, num_steps, "step") as poll:
+        outcome = core.train(
+            model._prepared(),
+            type(optimizer).__name__,
+            fields,
+            start,
+            num_steps,
+            steps,
+            out,
+            rules(stop),
+            record.sharpness_every or 0,
+            poll,
+        )
+        if poll:
+            poll(outcome["num_steps_done"])
+    return _result(model, optimizer, record, out, outcome, source)
+
+
+def checked_model(model: object) -> Model:
+    """Return the argument `model`, or raise a TypeError if it is none."""
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a model such as SingleNeuron(), got {shown(model)}")
+    return model
+
+
+def checked_optimizer(optimizer: object) -> Optimizer:
+    """Return the argument `optimizer`, or raise a TypeError if it is none."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be given, as an optimizer such as GD(lr=0.01), got {shown(optimizer)}")
+    return optimizer
+
+
+def checked_stop(stop: object) -> Stop:
+    """Return the argument `stop`, or raise a TypeError if it is none."""
+    if not isinstance(stop, Stop):
+        raise TypeError(f"stop must be a Stop, got {shown(stop)}")
+    return stop
+
+
+def _storage(model: Model, record: Record, rows: int) -> dict[str, NDArray[Any]]:
+    """Return an array for each quantity, with a row for each record."""
+    widths = {"weights": (model.dim,), "hessian_eigs": (record.k,)}
+    dtypes: dict[str, Any] = {"step": np.int64, **dict.fromkeys(record.quantities, np.float64)}
+    if "sharpness" in dtypes:
+        dtypes |= CERTIFICATE
+    shapes = {name: (rows, *widths.get(name, ())) for name in dtypes}
+    wanted = sum(np.dtype(dtypes[name]).itemsize * int(np.prod(shape, dtype=object)) for name, shape in shapes.items())
+    require_memory(wanted, f"record of {rows} rows", "record less: a larger every, every='log2', or fewer quantities")
+    return {name: np.empty(shapes[name], dtypes[name]) for name in dtypes}
+
+
+def _result(
+    model: Model,
+    optimizer: Optimizer,
+    record: Record,
+    out: dict[str, NDArray[Any]],
+    outcome: Mapping[str, int],
+    source: Provenance,
+) -> xarray.Dataset:
+    rows = outcome["rows"]
+    # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
+    columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
+    if "sharpness" in columns:
+        columns["sharpness_converged"][:] = columns["sharpness_residual"] <= record.tol * np.abs(columns["sharpness"])
+    status = STATUS[outcome["status"]]
+    attrs = {
+        "status": status,
+        "num_steps_done": outcome["num_steps_done"],
+        "threshold": optimizer.stability_threshold(),
+    }
+    if status == "steady":
+        attrs |= {"steady_from": outcome["steady_from"], "steady_period": outcome["steady_period"]}
+    return trajectory(model, columns, attrs | source.attrs())

@@ -1,0 +1,20 @@
+"""What all tests share: a header that says which build is tested, and settings that keep the machine out of it."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures are drawn, never shown
+
+# No deadlines: a shared or sanitised machine may be slow at any moment. A failure prints how to repeat it.
+settings.register_profile("eosfast", deadline=None, print_blob=True)
+settings.load_profile("eosfast")
+
+
+def pytest_report_header() -> str:
+    """Print `build_info()`: a report of a failure then tells version, instruction set, compiler and flags."""
+    import eosfast as eos
+
+    return "eosfast: " + ", ".join(f"{name} {value}" for name, value in eos.build_info().items())

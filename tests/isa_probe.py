@@ -1,0 +1,88 @@
+"""Runs the variant of the core that `import eosfast` chose; prints, as JSON, which it was and the bits it computed.
+
+A program of its own because a process has one variant: test_isa.py runs it once for each, also under emulated
+processors. It calls the compiled core directly and needs nothing but NumPy, so that an emulated run takes seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+
+import numpy as np
+
+import eosfast as eos
+from eosfast._dispatch import core
+
+NO_STOP = {"diverged": 1e12, "grad_norm": math.nan, "loss": math.nan, "steady": False}
+MODELS = {
+    "SingleNeuron sqrt": ("SingleNeuron", {"loss": "sqrt", "beta": 2.0}, [2.0], [0.3, 4.0]),
+    "SingleNeuron logcosh": ("SingleNeuron", {"loss": "logcosh", "beta": 2.0}, [2.0], [0.3, 4.0]),
+    "SingleNeuron logistic": ("SingleNeuron", {"loss": "logistic", "beta": 2.0}, [2.0], [0.3, 4.0]),
+    "ScalarProduct": ("ScalarProduct", {"depth": 3, "target": 1.0}, [1.0], [0.8, 0.9, 1.3]),
+    "MeanModel": ("MeanModel", {"d": 5.0, "noise": 1.0}, [5.0, 1.0], [0.3, -0.1, 0.0]),
+}
+
+
+def digest(values: np.ndarray) -> str:
+    """Hash of the bits; every NaN counts as the same, since the standard leaves its payload open."""
+    return hashlib.sha256(np.where(np.isnan(values), np.nan, values).tobytes()).hexdigest()
+
+
+def function_bits() -> dict[str, str]:
+    """Every lane function from the smallest subnormal to overflow, both signs, and at the special values.
+
+    The arguments come from exact operations alone: NumPy's own functions may differ from processor to processor.
+    """
+    over_all_exponents = np.ldexp(1 + np.arange(16) / 16, np.arange(-1074, 1024, 4)[:, None]).ravel()
+    moderate = np.arange(1, 4001) / 100
+    magnitudes = np.concatenate([[0.0, 5e-324, np.inf, np.nan], over_all_exponents, moderate])
+    x = np.concatenate([-magnitudes, magnitudes])
+    return {name: digest(core.math(name, x, True)) for name in core.math_names()}
+
+
+def train_bits(name: str, config: dict, start: list[float]) -> str:
+    """One run of 400 steps, every tenth recorded."""
+    rows = 41
+    out = {"step": np.empty(rows, np.int64), "loss": np.empty(rows), "weights": np.empty((rows, len(start)))}
+    result = core.train(
+        core.model(name, config), "GD", np.array([0.05]), np.array(start), 400, 10, out, NO_STOP, 0, None
+    )
+    assert result["rows"] == rows, result
+    return digest(np.column_stack([out["loss"], out["weights"]]))
+
+
+def sweep_bits(name: str, config: dict, lane_fields: list[float], start: list[float]) -> str:
+    """A row of 37 step sizes (no multiple of any number of lanes), from stable to divergent."""
+    shape = (37,)
+    values = [np.arange(1, 38) / 37, *lane_fields, *start]
+    columns = [np.broadcast_to(np.asarray(value, dtype=float), shape) for value in values]
+    out = {
+        "status": np.full(shape, 5, np.int8),
+        "num_steps_done": np.empty(shape, np.int64),
+        "weights": np.empty((*shape, len(start))),
+    }
+    done = core.sweep([core.model(name, config)], None, "GD", shape, columns, 400, [], out, NO_STOP, 0, 2, None)
+    assert done == shape[0], done
+    return digest(np.column_stack([out["weights"], out["status"], out["num_steps_done"]]))
+
+
+def main() -> None:
+    """Print the report."""
+    x = np.arange(-300, 301) / 100
+    report = {
+        "isa": eos.isa,
+        "core_isa": core.build_info()["isa"],
+        "tanh_error": float(np.max(np.abs(core.math("tanh", x, True) - [math.tanh(value) for value in x]))),
+        "functions": function_bits(),
+        "train": {key: train_bits(name, config, start) for key, (name, config, _, start) in MODELS.items()},
+        "sweep": {key: sweep_bits(*arguments) for key, arguments in MODELS.items()},
+        # Code compiled with -ffast-math would have switched subnormals off for the whole process.
+        "subnormals_survive": math.ldexp(1.0, -1074) * 2.0 > 0.0,
+    }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
