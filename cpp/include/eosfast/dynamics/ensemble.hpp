@@ -44,7 +44,8 @@ class Ensemble {
  private:
   using Real = std::conditional_t<M::kSideBySide, Lanes, double>;
   using Single = Run<M, O>;
-  static constexpr int kTracks = M::kSideBySide ? 4 : 1;  // independent chains of arithmetic that hide each other's latency
+  // Independent chains of arithmetic that hide each other's latency: as many as the registers hold without spilling much.
+  static constexpr int kTracks = !M::kSideBySide ? 1 : kRegisters == 1 ? 6 : kRegisters == 2 ? 2 : 1;
   static constexpr int kSlots = kTracks * kWidth<Real>;
 
   struct Slot {  // a lane and the run in it
