@@ -1,9 +1,12 @@
 // Functions of the exponential family on lanes: exp, expm1, tanh, sech2, sigmoid, sigmoid_slope.
 //
-// Every function is a template over Real = double or Lanes and gives the same bits for both. It uses + - * / sqrt,
-// fused multiply-add and integer operations on the bit pattern, all of them exactly specified, so the bits are the
-// same on every machine that fuses (x86-64-v3 and up). There are no branches on values.
+// Every function is a template over Real = double or Lanes and gives the same bits for both. It uses + - * / sqrt, fused
+// multiply-add and integer operations on the bit pattern, all of them exactly specified, so the bits are the same on
+// every processor that fuses (x86-64-v3 and up). Nothing branches on the values of lanes. x86-64-v2 does not fuse: the
+// constants that are multiplied by an integer exponent end in enough zeros for an exact product, and the bounds hold there too.
 #pragma once
+
+#include <type_traits>
 
 #include "eosfast/lanes.hpp"
 
@@ -11,42 +14,37 @@ namespace eosfast {
 inline namespace EOSFAST_ISA {
 namespace detail {
 
-// c[0] + c[1] x + c[2] x^2 + ...; even and odd powers go side by side, which halves the latency for one more product.
+// c[0] + c[1] x + c[2] x^2 + ...: pairs of terms first, then Horner in x^2, at half the latency of Horner in x.
 template <class Real, int N>
 EOSFAST_INLINE Real polynomial(const Real& x, const double (&c)[N]) {
   const Real x2 = x * x;
   Real sum = N % 2 ? Real(c[N - 1]) : fma(Real(c[N - 1]), x, Real(c[N - 2]));
-  for (int i = (N % 2 ? N - 3 : N - 4); i >= 0; i -= 2) sum = fma(sum, x2, fma(Real(c[i + 1]), x, Real(c[i])));
+  for (int i = N % 2 ? N - 3 : N - 4; i >= 0; i -= 2) sum = fma(sum, x2, fma(Real(c[i + 1]), x, Real(c[i])));
   return sum;
 }
 
-// x + kRound rounds x to the nearest integer, ties to even, and leaves that integer in the low bits.
+// x + kRound is x rounded to the nearest integer, ties to even, with that integer in its low bits.
 inline constexpr double kRound = 0x1.8p52;
-// ln 2 = kLn2High + kLn2Low; the high part has 11 trailing zeros, so that its product with an exponent is exact.
+inline constexpr double kLog2E = 0x1.71547652b82fep+0;  // 1 / log 2
+inline constexpr double kLn2 = 0x1.62e42fefa39efp-1;
+// log 2 = kLn2High + kLn2Low; 11 zeros at the end of the high part make k kLn2High exact for every exponent k.
 inline constexpr double kLn2High = 0x1.62e42fefa3800p-1;
 inline constexpr double kLn2Low = 0x1.ef35793c76730p-45;
-inline constexpr double kLog2E = 0x1.71547652b82fep+0;
 
-// x + low = k ln 2 + r, |r| <= ln(2)/2, and the result is e^x = 2^k (1 + expm1_r).
-template <class Real>
-struct ReducedExp {
-  Real expm1_r;
-  Real rounded;  // k + kRound
-};
-
-template <class Real>
-EOSFAST_INLINE ReducedExp<Real> reduced_exp(const Real& x, const Real& low) {
-  // (e^r - 1 - r) / r^2
-  constexpr double kP[] = {0x1.0000000000001p-1,  0x1.5555555555557p-3,  0x1.5555555554d3ap-5,  0x1.11111111100e0p-7,
-                           0x1.6c16c16f0af40p-10, 0x1.a01a01abe69e1p-13, 0x1.a019f394924f6p-16, 0x1.71de0233f6081p-19,
-                           0x1.2802273f43a14p-22, 0x1.af4de7c1ee7c6p-26, 0x1.e6320c7acdbe0p-30};
-  const Real rounded = fma(x, Real(kLog2E), Real(kRound));
-  const Real k = rounded - Real(kRound);
-  const Real r = fma(k, Real(-kLn2Low), fma(k, Real(-kLn2High), x)) + low;
-  return {fma(r * r, polynomial(r, kP), r), rounded};
+// 2^(n + offset), where n is the integer in the low bits of `rounded`. (The shift of a double stays in its register.)
+EOSFAST_INLINE double power_of_two(double rounded, int offset) {
+#if defined(__SSE4_1__)
+  const __m128i exponent = _mm_add_epi64(_mm_castpd_si128(_mm_set_sd(rounded)), _mm_cvtsi32_si128(offset + 1023));
+  return _mm_cvtsd_f64(_mm_castsi128_pd(_mm_slli_epi64(exponent, 52)));
+#else
+  return from_bits((bits(rounded) + (offset + 1023)) << 52);
+#endif
+}
+EOSFAST_INLINE Lanes power_of_two(const Lanes& rounded, int offset) {
+  return from_bits((bits(rounded) + IntLanes(offset + 1023)) << 52);
 }
 
-// a 2^k for -1100 < k < 1100, with overflow to infinity and gradual underflow: two factors of about 2^(k/2).
+// a 2^n with overflow to infinity and gradual underflow, |n| < 2000: two factors of about 2^(n/2).
 template <class Real>
 EOSFAST_INLINE Real scale(const Real& a, const Real& rounded) {
   const auto biased = bits(rounded) - Integer<Real>(bits(kRound) - 2 * 1023);
@@ -54,17 +52,87 @@ EOSFAST_INLINE Real scale(const Real& a, const Real& rounded) {
   return a * from_bits(half << 52) * from_bits((biased - half) << 52);
 }
 
-// 2^k for -1022 <= k <= 1023.
+// e^(x + low) = 2^k (1 + high + tail): x + low = k log 2 + r, |r| <= log(2)/2 = 0.35, for |low| < 1e-3. `high` is r
+// without its last bits and |tail| <= 0.08, so that sums with `high` first lose nothing.
 template <class Real>
-EOSFAST_INLINE Real power_of_two(const Real& rounded) {
-  return from_bits((bits(rounded) << 52) + Integer<Real>(bits(1.0)));
+struct ReducedExp {
+  Real high, tail;
+  Real rounded;  // k in its low bits
+};
+
+template <class Real>
+EOSFAST_INLINE ReducedExp<Real> reduced_exp(const Real& x, const Real& low = Real(0.0)) {
+  // (e^r - 1 - r)/r^2, minimax for the relative error of e^r - 1: 0.02 of 2^-53
+  constexpr double kP[] = {0x1.0000000000001p-1,  0x1.5555555555557p-3,  0x1.5555555554d2ep-5,  0x1.11111111100c8p-7,
+                           0x1.6c16c16f0e229p-10, 0x1.a01a01abf3525p-13, 0x1.a019f38a7d7edp-16, 0x1.71de020bb06d4p-19,
+                           0x1.280231b31c195p-22, 0x1.af4e3b85314ccp-26, 0x1.e63245d22a22cp-30};
+  const Real rounded = fma(x, Real(kLog2E), Real(kRound));
+  const Real k = rounded - Real(kRound);
+  const Real high = fma(k, Real(-kLn2High), x), rest = fma(k, Real(-kLn2Low), low);
+  const Real r = high + rest;
+  return {high, fma(r * r, polynomial(r, kP), rest), rounded};
 }
 
-// e^(x + low) for |low| < 1e-3
+// A number and what its roundings lost: value + low.
 template <class Real>
-EOSFAST_INLINE Real exp_sum(const Real& x, const Real& low) {
-  const auto e = reduced_exp(max(Real(-750.0), min(Real(710.0), x)), low);
-  return scale(e.expm1_r + Real(1.0), e.rounded);
+struct Precise {
+  Real value, low;
+};
+
+// (factor + factor_low) e^(x + low)
+template <class Real>
+EOSFAST_INLINE Real times_exp(const Precise<Real>& factor, const Precise<Real>& x) {
+  const auto e = reduced_exp(max(Real(-750.0), min(Real(710.0), x.value)), x.low);
+  const Real expm1_r = e.high + e.tail;
+  return scale(factor.value + fma(factor.value, expm1_r, fma(factor.low, expm1_r, factor.low)), e.rounded);
+}
+
+// The magnitude (not negative) with the sign bit of `sign`.
+EOSFAST_INLINE double with_sign(double magnitude, double sign) { return copysign(magnitude, sign); }
+EOSFAST_INLINE Lanes with_sign(const Lanes& magnitude, const Lanes& sign) {
+  return from_bits(bits(magnitude) | (bits(sign) & IntLanes(INT64_MIN)));
+}
+
+// c - a b where the two nearly cancel: exact but for a last rounding, also without a fused multiply-add, by halves of a and b.
+template <class Real>
+EOSFAST_INLINE Real residual(const Real& c, const Real& a, const Real& b) {
+  if constexpr (kFused) {
+    return fma(-a, b, c);
+  } else {
+    const auto mask = Integer<Real>(-(std::int64_t{1} << 27));
+    const Real a_high = from_bits(bits(a) & mask), b_high = from_bits(bits(b) & mask);
+    const Real a_low = a - a_high, b_low = b - b_high;
+    return (((c - a_high * b_high) - a_high * b_low) - a_low * b_high) - a_low * b_low;
+  }
+}
+
+// e = e^-|x| times 2^64, and 1 + e. With the factor nothing underflows on the way to the tails of the functions below.
+template <class Real>
+struct Decay {
+  Real scaled;
+  Real low;  // what rounding took from `scaled`
+  Real one_plus;
+};
+inline constexpr double kDecayScale = 0x1p64;
+
+template <class Real>
+EOSFAST_INLINE Decay<Real> decay(const Real& x) {
+  const auto e = reduced_exp(max(Real(-750.0), -abs(x)));
+  const Real power = power_of_two(e.rounded, 64);
+  const Real expm1_r = e.high + e.tail;
+  const Real scaled = fma(power, expm1_r, power);
+  return {scaled, fma(power, expm1_r, power - scaled), fma(scaled, Real(1.0 / kDecayScale), Real(1.0))};
+}
+
+// 2^64 c (1 - c), c = e/(1 + e), e = e^-|x|. Roundings of e, of 1 + e and of the quotient are made good in c.
+template <class Real>
+EOSFAST_INLINE Real logistic_density(const Real& x) {
+  const auto e = decay(x);
+  const Real quotient = e.scaled / e.one_plus;
+  const Real lost = (Real(1.0) - e.one_plus) + e.scaled * Real(1.0 / kDecayScale);
+  const Real correction = residual(e.scaled, quotient, e.one_plus) - fma(quotient, lost, -e.low);
+  const Real scaled = fma(correction, fma(quotient, Real(-1.0 / kDecayScale), Real(1.0)), quotient);
+  return fma(-scaled, scaled * Real(1.0 / kDecayScale), scaled);
 }
 
 }  // namespace detail
@@ -72,62 +140,77 @@ EOSFAST_INLINE Real exp_sum(const Real& x, const Real& low) {
 // e^x.
 template <class Real>
 EOSFAST_INLINE Real exp(const Real& x) {
-  return detail::exp_sum(x, Real(0.0));
+  const auto e = detail::reduced_exp(max(Real(-750.0), min(Real(710.0), x)));
+  return detail::scale((e.high + e.tail) + Real(1.0), e.rounded);
 }
 
 // e^x - 1, relatively accurate near 0.
 template <class Real>
 EOSFAST_INLINE Real expm1(const Real& x) {
-  const auto e = detail::reduced_exp(max(Real(-50.0), min(Real(710.0), x)), Real(0.0));
-  const Real half_power = detail::power_of_two(e.rounded - Real(1.0));
-  const Real y = fma(half_power, e.expm1_r, half_power - Real(0.5)) * Real(2.0);
+  const auto e = detail::reduced_exp(max(Real(-50.0), min(Real(710.0), x)));
+  const Real half_power = detail::power_of_two(e.rounded, -1);  // 2^1024 would not fit
+  const Real y = fma(half_power, e.tail, fma(half_power, e.high, half_power - Real(0.5))) * Real(2.0);
   return select(abs(x) < Real(0x1p-54), x, y);
 }
 
-// tanh x. Below the seam tanh x = x + x^3 P(x^2)/Q(x^2). Above it e^(-2|x|) = 2^k (1 - u)/(1 + u) with u the same
-// rational function of the remainder, and tanh |x| = 1 - 2 e/(1 + e), e = e^(-2|x|). One division serves both.
+// tanh x; exactly odd, and never beyond 1. One division serves both sides of a seam at a = |x| = artanh(1/2):
+//   below it tanh a = a - a z P(z)/Q(z) with z = a^2, |error| <= 0.9 ulp;
+//   above it tanh a = 1 - 2 e/(1 + e) with e = e^(-2a) = 2^k (Q - B)/(Q + B), B/Q = tanh of the remainder rho.
 template <class Real>
 EOSFAST_INLINE Real tanh(const Real& x) {
-  constexpr double kSeam = 0.55;
-  constexpr double kP[] = {-0.3333333333333333115611, -0.02050036393535718758778, -0.000199247388774358063749};
-  constexpr double kQ[] = {1.0, 0.4615010918060672679293, 0.0232934169840824173804, 0.0002066080134888747966883};
-  const Real a = min(Real(20.0), abs(x));
-  const auto large = a >= Real(kSeam);
-  const Real rounded = select(large, fma(a, Real(-2.0 * detail::kLog2E), Real(detail::kRound)), Real(detail::kRound));
-  const Real k = rounded - Real(detail::kRound);
-  const Real rest = fma(k, Real(0.5 * detail::kLn2Low), fma(k, Real(0.5 * detail::kLn2High), a));
-  const Real z = rest * rest;
-  const Real q = detail::polynomial(z, kQ);
-  const Real cubic = rest * z * detail::polynomial(z, kP);
-  const Real odd = fma(rest, q, cubic);
-  const Real power = detail::power_of_two(rounded);
-  const Real upper = power * (q - odd);
-  const Real denominator = (q + odd) + upper;
-  const Real numerator = select(large, Real(-2.0) * upper, Real(2.0) * cubic);
-  return copysign(select(large, Real(1.0), a) + numerator / denominator, x);
+  // tanh a = a (1 - z P/Q) for a <= 0.55, relative error 1e-3 of 2^-53. The common factor 1.65 keeps Q, Q + B and Q - B
+  // away from the lower end of a binade, where roundings weigh most.
+  constexpr double kFactor = 1.65, kSeam = 0.5495;
+  constexpr double kP0 = kFactor * 0.3333333333333333115611, kP1 = kFactor * 0.02050036393535718758778,
+                   kP2 = kFactor * 0.000199247388774358063749;
+  constexpr double kQ0 = kFactor, kQ1 = kFactor * 0.4615010918060672679293, kQ2 = kFactor * 0.0232934169840824173804,
+                   kQ3 = kFactor * 0.0002066080134888747966883;
+  const auto denominator = [](const Real& z) __attribute__((always_inline)) {
+    return fma(fma(fma(Real(kQ3), z, Real(kQ2)), z, Real(kQ1)), z, Real(kQ0));
+  };
+  const auto numerator = [](const Real& z) __attribute__((always_inline)) {
+    return fma(fma(Real(kP2), z, Real(kP1)), z, Real(kP0));
+  };
+  const Real magnitude = abs(x);
+  const auto small = magnitude < Real(kSeam);
+  if constexpr (std::is_same_v<Real, double>) {  // a single number goes the short way: the same operations without k
+    if (small) {
+      const double z = x * x, q = denominator(z);
+      return detail::with_sign(fma(-2.0, (magnitude * z) * numerator(z) / (q + q), magnitude), x);
+    }
+  }
+  const Real a = min(Real(20.0), magnitude);  // tanh 20 rounds to 1, and NaN passes
+  const Real rounded = fma(a, Real(-2.0 * detail::kLog2E), Real(detail::kRound));
+  const Real k = select(small, Real(0.0), rounded - Real(detail::kRound));
+  const Real rho = fma(k, Real(0.5 * detail::kLn2), a);  // e is small where this is inexact
+  const Real z = rho * rho;
+  const Real Q = denominator(z), cubic = (rho * z) * numerator(z);
+  const Real B = select(small, Real(0.0), fma(rho, Q, -cubic));
+  const Real power = select(small, Real(1.0), detail::power_of_two(rounded, 0));
+  const Real minus = Q - B, plus = Q + B;
+  const Real quotient = select(small, cubic, power * minus) / fma(power, minus, plus);
+  return detail::with_sign(fma(Real(-2.0), quotient, select(small, a, Real(1.0))), x);
 }
 
 // 1/(1 + e^-x), relatively accurate for x -> -inf too. With e = e^-|x| and c = e/(1 + e) it is 1 - c or e - e c.
 template <class Real>
 EOSFAST_INLINE Real sigmoid(const Real& x) {
-  const Real e = exp(-abs(x));
-  const Real c = e / (Real(1.0) + e);
-  const Real base = select(x < Real(0.0), e, Real(1.0));
-  return fma(-base, c, base);
+  const auto e = detail::decay(x);
+  const Real c = e.scaled * Real(1.0 / detail::kDecayScale) / e.one_plus;
+  const Real base = select(x < Real(0.0), e.scaled, Real(detail::kDecayScale));
+  return fma(-base, c, base) * Real(1.0 / detail::kDecayScale);
 }
 
-// The derivative of the sigmoid, sigmoid(x) sigmoid(-x) = e/(1 + e)^2 with e = e^-|x|; relatively accurate in both tails.
+// The derivative of the sigmoid, sigmoid(x) sigmoid(-x), relatively accurate in both tails.
 template <class Real>
 EOSFAST_INLINE Real sigmoid_slope(const Real& x) {
-  const Real e = exp(-abs(x));
-  const Real d = Real(1.0) + e;
-  return e / (d * d);
+  return detail::logistic_density(x) * Real(1.0 / detail::kDecayScale);
 }
 
-// The derivative of tanh, 1 - tanh(x)^2 = 4 e/(1 + e)^2 with e = e^(-2|x|), relatively accurate in both tails.
+// The derivative of tanh, 1 - tanh(x)^2 = 4 sigmoid(2x) sigmoid(-2x), relatively accurate in both tails.
 template <class Real>
 EOSFAST_INLINE Real sech2(const Real& x) {
-  return Real(4.0) * sigmoid_slope(x + x);
+  return detail::logistic_density(x + x) * Real(4.0 / detail::kDecayScale);
 }
 
 }  // namespace EOSFAST_ISA

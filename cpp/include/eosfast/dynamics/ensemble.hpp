@@ -62,6 +62,11 @@ class Ensemble {
       // Few runs are spread over the threads, a register at a time.
       const std::int64_t share = (ledger_.num_runs() + num_threads - 1) / num_threads;
       tracks_in_use_ = static_cast<int>(std::clamp<std::int64_t>((share + kWidth<Real> - 1) / kWidth<Real>, 1, kTracks));
+      for (Track<M, O, Real>& track : tracks_) {  // also those that never get a run
+        track.gathered.resize(plan_.reducers.size());
+        track.tangent.resize(plan_.lyapunov ? M::kMaxDim + O::kStates * M::kMaxDim : 0);
+        track.ring.resize(plan_.period ? static_cast<std::size_t>(kRing) * M::kMaxDim : 0);
+      }
     }
 
     void work() {

@@ -5,8 +5,11 @@
 //   grad_i = r P_i,   H_ii = P_i^2,   H_ij = P_i P_j + r P_ij.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <string_view>
+#include <type_traits>
 
 #include "eosfast/config.hpp"
 #include "eosfast/lanes.hpp"
@@ -38,6 +41,7 @@ struct ScalarProduct {
     Real before[kMaxDim];  // w_1 ... w_{i-1}
     Real after[kMaxDim];   // w_{i+1} ... w_D
     Real residual;
+    bool overflowed = false;  // on the way: the products are then taken one by one, with their exponents apart
   };
   template <class Real>
   Point<Real> point() const {
@@ -51,14 +55,34 @@ struct ScalarProduct {
     p.after[dim() - 1] = Real(1.0);
     for (int i = dim() - 2; i >= 0; --i) p.after[i] = p.after[i + 1] * w[i + 1];
     p.residual = p.before[dim() - 1] * w[dim() - 1] - f[0];
+    if constexpr (std::is_same_v<Real, double>) {  // eight runs side by side: a run that gets here is taken out (reach)
+      p.overflowed = !std::isfinite(p.residual) && std::all_of(w, w + dim(), [](double x) { return std::isfinite(x); });
+      if (p.overflowed) p.residual = product_without(w) - f[0];
+    }
+  }
+
+  // The product of all w but w_i and w_j, without overflow or underflow on the way.
+  double product_without(const double* w, int i = -1, int j = -1) const {
+    double mantissa = 1.0;
+    int exponent = 0;
+    for (int k = 0; k < dim(); ++k) {
+      if (k == i || k == j) continue;
+      int e = 0;
+      mantissa *= std::frexp(w[k], &e);
+      exponent += e;
+    }
+    return std::ldexp(mantissa, exponent);
   }
   template <class Real>
   EOSFAST_INLINE Real loss(const Point<Real>& p, const Real*, const Real*) const {
     return Real(0.5) * p.residual * p.residual;
   }
   template <class Real>
-  EOSFAST_INLINE void grad(const Point<Real>& p, const Real*, const Real*, Real* g) const {
+  EOSFAST_INLINE void grad(const Point<Real>& p, const Real* w, const Real*, Real* g) const {
     for (int i = 0; i < dim(); ++i) g[i] = p.residual * (p.before[i] * p.after[i]);
+    if constexpr (std::is_same_v<Real, double>)
+      if (p.overflowed)
+        for (int i = 0; i < dim(); ++i) g[i] = p.residual * product_without(w, i);
   }
   template <class Real>
   EOSFAST_INLINE void hessian(const Point<Real>& p, const Real* w, const Real*, Real* H) const {
@@ -71,6 +95,17 @@ struct ScalarProduct {
         H[i * dim() + j] = H[j * dim() + i] = fma(p.residual, Pij, Pi * Pj);
         between = between * w[j];
       }
+    }
+    if constexpr (std::is_same_v<Real, double>)
+      if (p.overflowed) hessian_of_products(p, w, H);
+  }
+
+  void hessian_of_products(const Point<double>& p, const double* w, double* H) const {
+    for (int i = 0; i < dim(); ++i) {
+      const double Pi = product_without(w, i);
+      H[i * dim() + i] = Pi * Pi;
+      for (int j = i + 1; j < dim(); ++j)
+        H[i * dim() + j] = H[j * dim() + i] = fma(p.residual, product_without(w, i, j), Pi * product_without(w, j));
     }
   }
 
