@@ -63,8 +63,10 @@ def sweep_bits(name: str, config: dict, lane_fields: list[float], start: list[fl
         "num_steps_done": np.empty(shape, np.int64),
         "weights": np.empty((*shape, len(start))),
     }
-    done = core.sweep([core.model(name, config)], None, "GD", shape, columns, 400, [], out, NO_STOP, 0, 2, None)
-    assert done == shape[0], done
+    done, interrupted = core.sweep(
+        [core.model(name, config)], None, "GD", shape, columns, 400, [], out, NO_STOP, 0, 2, None
+    )
+    assert (done, interrupted) == (shape[0], False)
     return digest(np.column_stack([out["weights"], out["status"], out["num_steps_done"]]))
 
 

@@ -3,7 +3,7 @@
 
 #include <array>
 #include <stdexcept>
-#include <utility>
+#include <type_traits>
 
 #include "eosfast/math.hpp"
 
@@ -34,19 +34,31 @@ struct Entry {
   void (*apply)(std::span<const double>, std::span<double>, bool);
 };
 
-#define EOSFAST_ENTRY(f)                                                  \
-  Entry {                                                                 \
-    #f, [](std::span<const double> x, std::span<double> out, bool lanes) { \
-      over([](const auto& a) { return f(a); }, x, out, lanes);            \
-    }                                                                     \
+#define EOSFAST_ENTRY(name, expression)                                       \
+  Entry {                                                                     \
+    name, [](std::span<const double> x, std::span<double> out, bool lanes) {  \
+      over(                                                                   \
+          [](const auto& a) {                                                 \
+            using Real = std::decay_t<decltype(a)>;                           \
+            return Real(expression);                                          \
+          },                                                                  \
+          x, out, lanes);                                                     \
+    }                                                                         \
   }
+#define EOSFAST_FUNCTION(f) EOSFAST_ENTRY(#f, f(a))
+#define EOSFAST_POWER(beta) EOSFAST_ENTRY("pow_abs(" #beta ")", pow_abs(a, Real(beta)))
 constexpr Entry kTable[] = {
-    EOSFAST_ENTRY(exp),        EOSFAST_ENTRY(expm1),       EOSFAST_ENTRY(log),         EOSFAST_ENTRY(log1p),
-    EOSFAST_ENTRY(tanh),       EOSFAST_ENTRY(sech2),       EOSFAST_ENTRY(sigmoid),     EOSFAST_ENTRY(sigmoid_slope),
-    EOSFAST_ENTRY(softplus),   EOSFAST_ENTRY(logcosh),     EOSFAST_ENTRY(erf),         EOSFAST_ENTRY(erfc),
-    EOSFAST_ENTRY(normal_pdf), EOSFAST_ENTRY(normal_cdf),  EOSFAST_ENTRY(normal_relu), EOSFAST_ENTRY(root_slope),
+    EOSFAST_FUNCTION(exp),        EOSFAST_FUNCTION(expm1),       EOSFAST_FUNCTION(log),
+    EOSFAST_FUNCTION(log1p),      EOSFAST_FUNCTION(tanh),        EOSFAST_FUNCTION(sech2),
+    EOSFAST_FUNCTION(sigmoid),    EOSFAST_FUNCTION(sigmoid_slope), EOSFAST_FUNCTION(softplus),
+    EOSFAST_FUNCTION(logcosh),    EOSFAST_FUNCTION(erf),         EOSFAST_FUNCTION(erfc),
+    EOSFAST_FUNCTION(normal_pdf), EOSFAST_FUNCTION(normal_cdf),  EOSFAST_FUNCTION(normal_relu),
+    EOSFAST_FUNCTION(root_slope), EOSFAST_POWER(1.25),           EOSFAST_POWER(2.0),
+    EOSFAST_POWER(3.7),           EOSFAST_POWER(40.0),
 };
 #undef EOSFAST_ENTRY
+#undef EOSFAST_FUNCTION
+#undef EOSFAST_POWER
 
 }  // namespace
 

@@ -68,7 +68,7 @@ def sweep(
     num_threads: int,
     poll: Poll | None,
 ) -> tuple[int, bool]:
-    """Many independent runs, one for each element of `shape`; returns how many finished."""
+    """Many independent runs, one for each element of `shape`; returns how many finished, and if Ctrl-C was heard."""
 
 def math(name: str, x: Array, lanes: bool) -> Array:
     """A lane function, elementwise: on lanes, or one number at a time (the same bits)."""

@@ -62,9 +62,16 @@ struct Mask {
   IntRegister r[kRegisters];  // 0 or -1
 };
 
+// Copies go one register at a time: GCC moves a struct of several registers through the stack in 16-byte pieces, and loading
+// a register from two such pieces stalls, which made whole functions on two registers two to five times slower.
 struct IntLanes {
   IntRegister r[kRegisters];
   IntLanes() = default;
+  EOSFAST_INLINE IntLanes(const IntLanes& other) { *this = other; }
+  EOSFAST_INLINE IntLanes& operator=(const IntLanes& other) {
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { r[i] = other.r[i]; });
+    return *this;
+  }
   EOSFAST_INLINE IntLanes(std::int64_t value) {
     detail::each_register([&](std::size_t i) __attribute__((always_inline)) { r[i] = IntRegister{} + value; });
   }
@@ -73,6 +80,11 @@ struct IntLanes {
 struct Lanes {
   Register r[kRegisters];
   Lanes() = default;
+  EOSFAST_INLINE Lanes(const Lanes& other) { *this = other; }
+  EOSFAST_INLINE Lanes& operator=(const Lanes& other) {
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { r[i] = other.r[i]; });
+    return *this;
+  }
   EOSFAST_INLINE Lanes(double value) {
     detail::each_register([&](std::size_t i) __attribute__((always_inline)) { r[i] = Register{} + value; });
   }

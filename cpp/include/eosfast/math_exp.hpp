@@ -14,12 +14,13 @@ namespace eosfast {
 inline namespace EOSFAST_ISA {
 namespace detail {
 
-// c[0] + c[1] x + c[2] x^2 + ...: pairs of terms first, then Horner in x^2, at half the latency of Horner in x.
+// c[first] + c[first + 1] x + c[first + 2] x^2 + ...: pairs of terms, then Horner in x^2, at half the latency of Horner in x.
 template <class Real, int N>
-EOSFAST_INLINE Real polynomial(const Real& x, const double (&c)[N]) {
+EOSFAST_INLINE Real polynomial(const Real& x, const double (&c)[N], int first = 0) {
   const Real x2 = x * x;
-  Real sum = N % 2 ? Real(c[N - 1]) : fma(Real(c[N - 1]), x, Real(c[N - 2]));
-  for (int i = N % 2 ? N - 3 : N - 4; i >= 0; i -= 2) sum = fma(sum, x2, fma(Real(c[i + 1]), x, Real(c[i])));
+  const bool odd = (N - first) % 2;
+  Real sum = odd ? Real(c[N - 1]) : fma(Real(c[N - 1]), x, Real(c[N - 2]));
+  for (int i = odd ? N - 3 : N - 4; i >= first; i -= 2) sum = fma(sum, x2, fma(Real(c[i + 1]), x, Real(c[i])));
   return sum;
 }
 
@@ -31,17 +32,20 @@ inline constexpr double kLn2 = 0x1.62e42fefa39efp-1;
 inline constexpr double kLn2High = 0x1.62e42fefa3800p-1;
 inline constexpr double kLn2Low = 0x1.ef35793c76730p-45;
 
-// 2^(n + offset), where n is the integer in the low bits of `rounded`. (The shift of a double stays in its register.)
-EOSFAST_INLINE double power_of_two(double rounded, int offset) {
+// 2^(n + Offset), where n is the integer in the low bits of `rounded`. (The shift of a double stays in its register.)
+template <int Offset>
+EOSFAST_INLINE double power_of_two(double rounded) {
 #if defined(__SSE4_1__)
-  const __m128i exponent = _mm_add_epi64(_mm_castpd_si128(_mm_set_sd(rounded)), _mm_cvtsi32_si128(offset + 1023));
+  const __m128i exponent = _mm_add_epi64(_mm_castpd_si128(_mm_set_sd(rounded)), _mm_cvtsi32_si128(Offset + 1023));
   return _mm_cvtsd_f64(_mm_castsi128_pd(_mm_slli_epi64(exponent, 52)));
 #else
-  return from_bits((bits(rounded) + (offset + 1023)) << 52);
+  return from_bits((bits(rounded) + (Offset + 1023)) << 52);
 #endif
 }
-EOSFAST_INLINE Lanes power_of_two(const Lanes& rounded, int offset) {
-  return from_bits((bits(rounded) + IntLanes(offset + 1023)) << 52);
+template <int Offset>
+EOSFAST_INLINE Lanes power_of_two(const Lanes& rounded) {
+  if constexpr (Offset == -1023) return from_bits(bits(rounded) << 52);
+  return from_bits((bits(rounded) + IntLanes(Offset + 1023)) << 52);
 }
 
 // a 2^n with overflow to infinity and gradual underflow, |n| < 2000: two factors of about 2^(n/2).
@@ -118,7 +122,7 @@ inline constexpr double kDecayScale = 0x1p64;
 template <class Real>
 EOSFAST_INLINE Decay<Real> decay(const Real& x) {
   const auto e = reduced_exp(max(Real(-750.0), -abs(x)));
-  const Real power = power_of_two(e.rounded, 64);
+  const Real power = power_of_two<64>(e.rounded);
   const Real expm1_r = e.high + e.tail;
   const Real scaled = fma(power, expm1_r, power);
   return {scaled, fma(power, expm1_r, power - scaled), fma(scaled, Real(1.0 / kDecayScale), Real(1.0))};
@@ -148,7 +152,7 @@ EOSFAST_INLINE Real exp(const Real& x) {
 template <class Real>
 EOSFAST_INLINE Real expm1(const Real& x) {
   const auto e = detail::reduced_exp(max(Real(-50.0), min(Real(710.0), x)));
-  const Real half_power = detail::power_of_two(e.rounded, -1);  // 2^1024 would not fit
+  const Real half_power = detail::power_of_two<-1>(e.rounded);  // 2^1024 would not fit
   const Real y = fma(half_power, e.tail, fma(half_power, e.high, half_power - Real(0.5))) * Real(2.0);
   return select(abs(x) < Real(0x1p-54), x, y);
 }
@@ -172,24 +176,25 @@ EOSFAST_INLINE Real tanh(const Real& x) {
     return fma(fma(Real(kP2), z, Real(kP1)), z, Real(kP0));
   };
   const Real magnitude = abs(x);
-  const auto small = magnitude < Real(kSeam);
+  const auto large = magnitude >= Real(kSeam);
   if constexpr (std::is_same_v<Real, double>) {  // a single number goes the short way: the same operations without k
-    if (small) {
+    if (!large) {
       const double z = x * x, q = denominator(z);
       return detail::with_sign(fma(-2.0, (magnitude * z) * numerator(z) / (q + q), magnitude), x);
     }
   }
   const Real a = min(Real(20.0), magnitude);  // tanh 20 rounds to 1, and NaN passes
-  const Real rounded = fma(a, Real(-2.0 * detail::kLog2E), Real(detail::kRound));
-  const Real k = select(small, Real(0.0), rounded - Real(detail::kRound));
+  constexpr double kRoundBiased = detail::kRound + 1023.0;  // k + 1023, the exponent of 2^k as it is stored, in the low bits
+  const Real rounded = fma(a, Real(-2.0 * detail::kLog2E), Real(kRoundBiased));
+  const Real k = select(large, rounded - Real(kRoundBiased), Real(0.0));
   const Real rho = fma(k, Real(0.5 * detail::kLn2), a);  // e is small where this is inexact
   const Real z = rho * rho;
   const Real Q = denominator(z), cubic = (rho * z) * numerator(z);
-  const Real B = select(small, Real(0.0), fma(rho, Q, -cubic));
-  const Real power = select(small, Real(1.0), detail::power_of_two(rounded, 0));
+  const Real B = select(large, fma(rho, Q, -cubic), Real(0.0));
+  const Real power = select(large, detail::power_of_two<-1023>(rounded), Real(1.0));
   const Real minus = Q - B, plus = Q + B;
-  const Real quotient = select(small, cubic, power * minus) / fma(power, minus, plus);
-  return detail::with_sign(fma(Real(-2.0), quotient, select(small, a, Real(1.0))), x);
+  const Real quotient = select(large, power * minus, cubic) / fma(power, minus, plus);
+  return detail::with_sign(fma(Real(-2.0), quotient, select(large, Real(1.0), a)), x);
 }
 
 // 1/(1 + e^-x), relatively accurate for x -> -inf too. With e = e^-|x| and c = e/(1 + e) it is 1 - c or e - e c.

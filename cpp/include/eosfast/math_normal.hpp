@@ -18,11 +18,11 @@ EOSFAST_INLINE Precise<Real> minus_square(const Real& x, double factor) {
   return {Real(-factor) * (half * half), Real(-factor) * ((x - half) * (x + half))};
 }
 
-// x + b for x >= b.
+// x + b
 template <class Real>
 EOSFAST_INLINE Precise<Real> precise_sum(const Real& x, double b) {
-  const Real sum = x + Real(b);
-  return {sum, Real(b) - (sum - x)};
+  const Real sum = x + Real(b), x_kept = sum - Real(b);
+  return {sum, (x - x_kept) + (Real(b) - (sum - x_kept))};
 }
 
 template <class Real>
@@ -36,8 +36,7 @@ EOSFAST_INLINE Precise<Real> precise_square(const Precise<Real>& a) {
 template <class Real, int N>
 EOSFAST_INLINE Precise<Real> tail_quotient(const Real& x, const double (&c)[N], double c0_low, const Precise<Real>& d) {
   const Real t = Real(8.0) / (x + Real(4.0)) - Real(0.75);
-  Real rest = Real(c[N - 1]);
-  for (int i = N - 2; i > 0; --i) rest = fma(rest, t, Real(c[i]));
+  const Real rest = fma(fma(polynomial(t, c, 3), t, Real(c[2])), t, Real(c[1]));
   const Real sum = fma(rest, t, Real(c[0]));
   const Real sum_low = fma(rest, t, Real(c[0]) - sum) + Real(c0_low);
   const Real value = sum / d.value;
@@ -47,45 +46,44 @@ EOSFAST_INLINE Precise<Real> tail_quotient(const Real& x, const double (&c)[N], 
 
 inline constexpr double kInverseSqrt2Pi = 0x1.9884533d43651p-2, kInverseSqrt2PiLow = -0x1.cbc0d30ebfd15p-56;
 
-// cdf(-x) for x >= 0.7.
+// cdf(-x) for x >= 0.66.
 template <class Real>
 EOSFAST_INLINE Real normal_tail(const Real& x) {
-  constexpr double kP[] = {  // (x + 5/8) e^(x^2/2) cdf(-x) in t
-      0x1.b55fd3cec65a4p-2,   0x1.507d3b2e627bap-5,  -0x1.23935d73947fcp-8,  -0x1.7d2826714b75ap-6,
-      -0x1.6de17f191c967p-6,  -0x1.b23fdedafda24p-7, -0x1.43f9aaa4a5fbcp-8,  -0x1.6524ad77dcb6fp-11,
-      0x1.96974490b8d17p-12,  0x1.c8f119b7d3c35p-13, -0x1.59a434d929d37p-18, -0x1.3d4bb0b32b399p-15,
-      -0x1.55f7062c6a4e8p-18, 0x1.bf5caa7366c4fp-18, 0x1.a09e6d4920f33p-20,  -0x1.6c2272f937cbap-20,
-      -0x1.751d3bd6d78d3p-22, 0x1.5696af8a49c74p-22, 0x1.daf3c3e7b680ap-25,  -0x1.42c1a068eacf3p-24,
-      0x1.55a14a8cb90e0p-31,  0x1.9799358276cb4p-27, -0x1.755d4c003eceep-29};
-  return times_exp(tail_quotient(x, kP, 0x1.0181e9b764fd5p-57, precise_sum(x, 0.625)), minus_square(x, 0.5));
+  constexpr double kP[] = {  // (x + 3/4) e^(x^2/2) cdf(-x) in t
+      0x1.bcdf469da81b7p-2,   0x1.cb40a5740a84bp-5,  0x1.730e3641223c9p-8,   -0x1.1f1f614dc5e3dp-6,
+      -0x1.42d52a237cdf0p-6,  -0x1.954937f1497a5p-7, -0x1.39a19da937adfp-8,  -0x1.736ff738b383dp-11,
+      0x1.7b976909707a9p-12,  0x1.c209774c570f9p-13, -0x1.3362d24dbf12ap-19, -0x1.34e9d714e96aep-15,
+      -0x1.6c87f8f7bc1ccp-18, 0x1.b1424b9b78452p-18, 0x1.aeb8b9b872e1cp-20,  -0x1.602325a3a252dp-20,
+      -0x1.864a982ea428ep-22, 0x1.4b884806bcc50p-22, 0x1.188ae3f57e6d5p-24,  -0x1.3d1afafbaf39ep-24,
+      -0x1.78371f9dcdfdep-28, 0x1.c488637927339p-27, -0x1.dcdd71869e9f0p-31, -0x1.b6fcd2d1438e0p-31};
+  return times_exp(tail_quotient(x, kP, -0x1.a33f1de87eacbp-60, precise_sum(x, 0.75)), minus_square(x, 0.5));
 }
 
-// E relu(z - x) for x >= 3/4.
+// E relu(z - x) for x >= 0.72.
 template <class Real>
 EOSFAST_INLINE Real relu_tail(const Real& x) {
-  constexpr double kP[] = {  // (x + 3/4)^2 e^(x^2/2) E relu(z - x) in t
-      0x1.dacf0d66a88afp-2,  0x1.5782f0340e3f7p-4,   -0x1.488c64ffb9afap-5,  -0x1.5717ec100cc52p-4,
-      -0x1.f6da19097de84p-5, -0x1.3f2863b309278p-6,  0x1.ac488519bcb54p-8,   0x1.59087359bf87fp-7,
-      0x1.27e75146fb157p-8,  -0x1.cc30e2a8a3a58p-13, -0x1.08009a7b6a598p-10, -0x1.ccda8b8f0baa0p-13,
-      0x1.741c6e68d32a4p-13, 0x1.44ded825052b7p-14,  -0x1.1d0953ea2d8eep-15, -0x1.63ce4c3ba1b65p-16,
-      0x1.0ff41529b1dccp-17, 0x1.6bf108bb89cb7p-18,  -0x1.3d74807b6f007p-19, -0x1.50954b874b834p-20,
-      0x1.7a73bff806d4ep-21, 0x1.d307680224bcep-23,  -0x1.59ff3fe76adaap-23, -0x1.2aa12cbd606f2p-26,
-      0x1.2dbe37752ec6dp-26};
-  const auto square = precise_square(precise_sum(x, 0.75));
-  return times_exp(tail_quotient(x, kP, 0x1.8766926a1a938p-56, square), minus_square(x, 0.5));
+  constexpr double kP[] = {  // (x + 1)^2 e^(x^2/2) E relu(z - x) in t
+      0x1.fb5b9d33e0789p-2,  0x1.366e6d9fa3a2ep-3,  0x1.a9809aae2a997p-8,   -0x1.08656dd231a08p-4,
+      -0x1.f7dad69a5645ep-5, -0x1.b35f06498936ap-6, 0x1.9ff0d2ba74db3p-11,  0x1.0fdefc8ba501ap-7,
+      0x1.20f7e59c9be4fp-8,  0x1.de30dbf85dcdbp-14, -0x1.d2acca25f295ap-11, -0x1.0b27eb39aeab0p-12,
+      0x1.3605f09afd595p-13, 0x1.5292ad4956cb6p-14, -0x1.c85cae0620ba6p-16, -0x1.6a2b6f5fb2b5cp-16,
+      0x1.b3a7a58658cc4p-18, 0x1.73eeb97576bc8p-18, -0x1.086281313d128p-19, -0x1.60398693c8499p-20,
+      0x1.4b1a8aac65c25p-21, 0x1.013add3af0d85p-22, -0x1.3e05e73c28994p-23, -0x1.7616d508c0f9fp-26,
+      0x1.2821fbd0287a1p-26};
+  return times_exp(tail_quotient(x, kP, 0x1.03b414c9dc4f1p-59, precise_square(precise_sum(x, 1.0))), minus_square(x, 0.5));
 }
 
 // erfc x for x >= 1/2.
 template <class Real>
 EOSFAST_INLINE Real erfc_tail(const Real& x) {
-  constexpr double kP[] = {  // (x + 1/2) e^(x^2) erfc(x) in t
-      0x1.3325f28c0e61cp-1,   0x1.fbd22338edc80p-5,   0x1.478c891e16993p-6,   -0x1.2da7232036ddep-8,
-      -0x1.e4b202ba693b1p-7,  -0x1.fde34597ac5e7p-7,  -0x1.8473edbb36bbap-7,  -0x1.dbd129006c557p-8,
-      -0x1.dc321fac51510p-9,  -0x1.7a6d38d90f456p-10, -0x1.ae63fd0e85a8fp-12, -0x1.a07a89e8dd74ep-15,
-      0x1.805a57813ad6fp-16,  0x1.f8a370012d965p-17,  0x1.72175961cab3bp-19,  -0x1.146e7f6c86c93p-20,
-      -0x1.7bbbfcabe18cdp-21, -0x1.bbc0835c0c7cep-25, 0x1.a40f34e12bea0p-24,  0x1.e3e276a4e9ae6p-26,
-      -0x1.aa69b0c3ea818p-27, -0x1.29ea0124eeee7p-28, 0x1.c37dba88c0194p-30};
-  return times_exp(tail_quotient(x, kP, -0x1.bebe144eacc03p-59, precise_sum(x, 0.5)), minus_square(x, 1.0));
+  constexpr double kP[] = {  // (x + 5/8) e^(x^2) erfc(x) in t
+      0x1.38816667cd24fp-1,   0x1.5763f2660ffbep-4,   0x1.26f90f0a868afp-5,   0x1.9701ee818de48p-8,
+      -0x1.09ee271e3487bp-7,  -0x1.8399fad833ad8p-7,  -0x1.47752f796c46bp-7,  -0x1.a6bf8edb66f4fp-8,
+      -0x1.b5850ef7ac54bp-9,  -0x1.64ce9537a6d1ap-10, -0x1.a0c9c339df75bp-12, -0x1.b0f4c70ba023ep-15,
+      0x1.5e39faf31957cp-16,  0x1.e6df4fa4e153fp-17,  0x1.7937c5bc631fap-19,  -0x1.fd7ac23909416p-21,
+      -0x1.72ff739d4cf9fp-21, -0x1.f67a9488e9bc2p-25, 0x1.938557d9f2ea7p-24,  0x1.e91e75eb3c576p-26,
+      -0x1.975d395f17addp-27, -0x1.2a0531a2b59bbp-28, 0x1.b781a2a1047b2p-30};
+  return times_exp(tail_quotient(x, kP, 0x1.0ba68dff1922cp-57, precise_sum(x, 0.625)), minus_square(x, 1.0));
 }
 
 // erf x for |x| <= 1/2: x + x W(x^2).
@@ -112,15 +110,17 @@ EOSFAST_INLINE Real normal_pdf(const Real& t) {
                                  detail::minus_square(min(Real(60.0), abs(t)), 0.5));
 }
 
-// P(z <= t) for a standard normal z, relatively accurate in the left tail: 1/2 + t P(t^2) up to |t| = 0.7.
+// P(z <= t) for a standard normal z, relatively accurate in the left tail: 1/2 + t (pdf(0) + t^2 P(t^2)) up to |t| = 0.66.
 template <class Real>
 EOSFAST_INLINE Real normal_cdf(const Real& t) {
-  constexpr double kP[] = {0x1.9884533d43651p-2,  -0x1.1058377e2cee0p-4, 0x1.46d0429769168p-7,  -0x1.37403f6b9b459p-10,
-                           0x1.e42b0d4d4c57cp-14, -0x1.3ce8f99d82a1cp-17, 0x1.6589ccc9090bap-21, -0x1.62132c3ba4ae2p-25,
-                           0x1.36ce7abb6f7b0p-29, -0x1.bcf41153fe872p-34};
-  const Real tail = detail::normal_tail(detail::tail_argument(t, 0.7));
-  const Real centre = fma(t, detail::polynomial(min(Real(0.49), t * t), kP), Real(0.5));
-  return select(abs(t) < Real(0.7), centre, select(t > Real(0.0), Real(1.0) - tail, tail));
+  constexpr double kP[] = {-0x1.1058377e2cee0p-4,  0x1.46d0429769168p-7, -0x1.37403f6b9b459p-10,
+                           0x1.e42b0d4d4c57cp-14,  -0x1.3ce8f99d82a1cp-17, 0x1.6589ccc9090bap-21,
+                           -0x1.62132c3ba4ae2p-25, 0x1.36ce7abb6f7b0p-29, -0x1.bcf41153fe872p-34};
+  const Real tail = detail::normal_tail(detail::tail_argument(t, 0.66));
+  const Real z = min(Real(0.4356), t * t);
+  const Real slope = fma(z, detail::polynomial(z, kP), Real(detail::kInverseSqrt2Pi));
+  const Real centre = fma(t, slope, Real(0.5));
+  return select(abs(t) < Real(0.66), centre, select(t > Real(0.0), Real(1.0) - tail, tail));
 }
 
 // erfc x = 1 - erf x, relatively accurate for x -> inf.
@@ -139,16 +139,17 @@ EOSFAST_INLINE Real erf(const Real& x) {
 }
 
 // G(t) = E relu(z + t) = pdf(t) + t cdf(t), relatively accurate for t -> -inf; G' = normal_cdf. Its even part is
-// pdf(0) + t^2 P(t^2) up to |t| = 3/4, the odd part t/2; beyond, G(t) = max(t, 0) + G(-|t|).
+// pdf(0) + t^2 P(t^2) up to |t| = 0.72, the odd part t/2; beyond, G(t) = max(t, 0) + G(-|t|).
 template <class Real>
 EOSFAST_INLINE Real normal_relu(const Real& t) {
   constexpr double kP[] = {0x1.9884533d43651p-3,  -0x1.1058377e2cedfp-6,  0x1.b3c058c9e1570p-10, -0x1.37403f6b8f844p-13,
                            0x1.8355a4384ffdcp-17, -0x1.a68bf5eae6da6p-21, 0x1.989d3608cfde9p-25, -0x1.620bc3bcab6a0p-29,
                            0x1.13d758931217ep-33, -0x1.5e81ed562bb0dp-38};
-  const Real tail = max(Real(0.0), t) + detail::relu_tail(detail::tail_argument(t, 0.75));
-  const Real z = min(Real(0.5625), t * t);
-  const Real even = Real(detail::kInverseSqrt2Pi) + fma(z, detail::polynomial(z, kP), Real(detail::kInverseSqrt2PiLow));
-  return select(abs(t) < Real(0.75), fma(Real(0.5), t, even), tail);
+  const Real tail = max(Real(0.0), t) + detail::relu_tail(detail::tail_argument(t, 0.72));
+  const Real z = min(Real(0.5184), t * t);
+  const Real centre = fma(Real(0.5), t, Real(detail::kInverseSqrt2Pi)) +
+                      fma(z, detail::polynomial(z, kP), Real(detail::kInverseSqrt2PiLow));
+  return select(abs(t) < Real(0.72), centre, tail);
 }
 
 }  // namespace EOSFAST_ISA
