@@ -51,7 +51,7 @@ EOSFAST_INLINE Lanes power_of_two(const Lanes& rounded) {
 // a 2^n with overflow to infinity and gradual underflow, |n| < 2000: two factors of about 2^(n/2).
 template <class Real>
 EOSFAST_INLINE Real scale(const Real& a, const Real& rounded) {
-  const auto biased = bits(rounded) - Integer<Real>(bits(kRound) - 2 * 1023);
+  const auto biased = (bits(rounded) - Integer<Real>(bits(kRound) - 2 * 1023)) & Integer<Real>(0xfff);
   const auto half = shift_right(biased, 1);
   return a * from_bits(half << 52) * from_bits((biased - half) << 52);
 }

@@ -35,16 +35,19 @@ EOSFAST_INLINE ReducedLog<Real> reduced_log(const Real& x, const Real& low, cons
       -0x1.416f8fb69a701p-44, -0x1.eafd480ad9015p-44, 0x0.0p+0,               0x1.0fc1a353bb42ep-45,
       0x1.b1bdff50225c7p-44,  -0x1.53e43558124c4p-44, 0x1.c794e562a63cbp-44,  0x1.7188b163ceae9p-45};
   constexpr std::int64_t kOrigin = 0x3fe5550000000000;  // 2/3, so that the interval [0.979, 1.021) has an index of its own
-  const auto offset = bits(x) - Integer<Real>(kOrigin - (std::int64_t{1024} << 52));
+  constexpr std::int64_t kBias = 1022;                  // keeps all integers here positive
+  const Real positive = max(Real(0x1p-1022), x);        // what it is otherwise the caller decides
+  const auto offset = bits(positive) - Integer<Real>(kOrigin - (kBias << 52));
   const auto index = shift_right(offset, 48) & Integer<Real>(15);
-  const auto biased = shift_right(offset, 52);  // k + 1024
-  const auto exponent_bits = (biased - Integer<Real>(1024)) << 52;
-  const Real k = (from_bits(biased | Integer<Real>(bits(0x1p52))) - Real(0x1p52 + 1024.0)) + extra_exponent;
-  const Real m = from_bits(bits(x) - exponent_bits);
+  const auto biased = shift_right(offset, 52);  // k + kBias
+  const auto exponent_bits = (biased - Integer<Real>(kBias)) << 52;
+  const Real k = (from_bits(biased | Integer<Real>(bits(0x1p52))) - Real(0x1p52 + kBias)) + extra_exponent;
+  const Real m = from_bits(bits(positive) - exponent_bits);
   const Real m_high = from_bits(bits(m) & Integer<Real>(-(std::int64_t{1} << 24)));
   const Real c = lookup(kC, index);
   const Real r_high = fma(m_high, c, Real(-1.0));
-  const Real r_low = c * ((m - m_high) + low * from_bits(Integer<Real>(bits(1.0)) - exponent_bits));
+  const Real two_over_power = from_bits(Integer<Real>(bits(2.0)) - exponent_bits);  // 2^-1024 would not be normal
+  const Real r_low = c * fma(low * two_over_power, Real(0.5), m - m_high);
   const Real r = r_high + r_low;
   return {r, r_low - (r - r_high), fma(k, Real(kLn2High), lookup(kHigh, index)),
           fma(k, Real(kLn2Low), lookup(kLow, index))};
@@ -96,18 +99,22 @@ EOSFAST_INLINE Real softplus(const Real& x) {
   return max(Real(0.0), x) + log1p(exp(-abs(x)));
 }
 
-// log cosh x = x^2/2 + x^4 P(x^2) up to |x| = 1, |x| - log 2 + log1p(e^(-2|x|)) above.
+// log cosh x = x^2/2 + x^4 P(x^2) up to |x| = 1, |x| - log 2 + log1p(e) above, where e = e^(-2|x|) < 0.136 and log1p(e) = e Q(e).
 template <class Real>
 EOSFAST_INLINE Real logcosh(const Real& x) {
   constexpr double kP[] = {-0x1.55555555554f6p-4,  0x1.6c16c16c0e215p-6,  -0x1.ba1ba1b5b7500p-8,  0x1.1ea5d30ad726ep-9,
                            -0x1.833d864338348p-11, 0x1.0d0a372d15b48p-12, -0x1.7d8ffd00b73d0p-14, 0x1.12804c35a0b63p-15,
                            -0x1.8cef072e1cb97p-17, 0x1.198216d1e6642p-18, -0x1.7228d8c757d74p-20, 0x1.9704ff7df558dp-22,
                            -0x1.3cc5c1c8409e1p-24, 0x1.f523367c339b7p-28};
+  constexpr double kQ[] = {0x1.0000000000000p+0, -0x1.fffffffffff47p-2, 0x1.5555555547ea9p-2, -0x1.fffffff3dbc86p-3,
+                           0x1.999996c66bbe5p-3, -0x1.5554f2d47283bp-3, 0x1.2489e1052f02ap-3, -0x1.ff12378273cb7p-4,
+                           0x1.be8e7046b3c55p-4, -0x1.675594ea5a3a2p-4, 0x1.84653cfd17965p-5};
   const Real a = abs(x), near = min(Real(1.0), a);
   const Real z = near * near;
   const Real small = fma(Real(0.5) * near, near, (z * z) * detail::polynomial(z, kP));
-  const Real large = (a - Real(detail::kLn2High)) + (log1p(exp(Real(-2.0) * a)) - Real(detail::kLn2Low));
-  return select(a < Real(1.0), small, large);
+  const Real e = exp(Real(-2.0) * max(a, Real(1.0)));
+  const Real large = (a - Real(detail::kLn2High)) + fma(e, detail::polynomial(e, kQ), Real(-detail::kLn2Low));
+  return select(a < Real(1.0), small, large);  // a NaN is not < 1, and `large` holds it
 }
 
 // |s|^beta for beta > 0, also where |beta log|s|| is large: the logarithm and the product are carried to twice the precision.
