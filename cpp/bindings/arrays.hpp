@@ -1,5 +1,5 @@
-// The only code that turns NumPy arrays into pointers and shapes. Checks here guard the core against the Python layer, not
-// against users: those have been told already.
+// The only code that turns NumPy arrays into pointers and shapes. Checks here guard the core against the Python layer,
+// not against users: those have been told already.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -21,7 +21,8 @@ using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
 [[noreturn]] inline void bug(const std::string& what) { throw std::logic_error(what + "; this is a bug in eosfast"); }
 
 inline const double* vector_of(const Array& array, std::ptrdiff_t size, const char* name) {
-  if (array.ndim() != 1 || array.shape(0) != size) bug(std::string(name) + " must have shape (" + std::to_string(size) + ",)");
+  if (array.ndim() != 1 || array.shape(0) != size)
+    bug(std::string(name) + " must have shape (" + std::to_string(size) + ",)");
   return array.data();
 }
 
@@ -30,7 +31,8 @@ template <class T>
 T* output(const py::dict& out, const char* key) {
   if (!out.contains(key)) return nullptr;
   const py::object value = out[key];
-  if (!py::isinstance<py::array_t<T, py::array::c_style>>(value)) bug(std::string("out[\"") + key + "\"] has the wrong type");
+  if (!py::isinstance<py::array_t<T, py::array::c_style>>(value))
+    bug(std::string("out[\"") + key + "\"] has the wrong type");
   return static_cast<T*>(py::reinterpret_borrow<py::array>(value).mutable_data());
 }
 
@@ -40,7 +42,8 @@ GridArray grid_array(const py::object& value, const std::vector<std::ptrdiff_t>&
                      std::size_t extra_axes = 0) {
   if (!py::isinstance<py::array_t<T>>(value)) bug(std::string(name) + " has the wrong type");
   const auto array = py::reinterpret_borrow<py::array>(value);
-  if (static_cast<std::size_t>(array.ndim()) != shape.size() + extra_axes) bug(std::string(name) + " has the wrong shape");
+  if (static_cast<std::size_t>(array.ndim()) != shape.size() + extra_axes)
+    bug(std::string(name) + " has the wrong shape");
   GridArray out;
   // A read-only array is only ever read.
   out.data = writable ? static_cast<char*>(py::array(array).mutable_data())

@@ -77,7 +77,8 @@ py::tuple eigs(const py::capsule& capsule, const Array& w, int k) {
                         Array(k, pairs.residuals.data()));
 }
 
-double accuracy_on(const py::capsule& capsule, const Array& w, const py::object& X, const py::object& y, int num_threads) {
+double accuracy_on(const py::capsule& capsule, const Array& w, const py::object& X, const py::object& y,
+                   int num_threads) {
   const PreparedModel& model = model_in(capsule);
   const double* const at = vector_of(w, dim(model), "w");
   if (X.is_none()) return accuracy(model, at, {}, nullptr, num_threads);

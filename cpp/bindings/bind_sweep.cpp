@@ -47,10 +47,11 @@ SweepOutput output_from(const py::dict& out, const std::vector<std::ptrdiff_t>& 
 }
 
 // Returns how many runs are finished, and whether Ctrl-C was heard (perhaps when the last run was just done).
-py::tuple sweep_grid(const std::vector<py::capsule>& capsules, const py::object& model_index, const std::string& optimizer,
-                        const std::vector<std::ptrdiff_t>& shape, const std::vector<py::object>& columns, std::int64_t num_steps,
-                        const std::vector<py::tuple>& reducers, const py::dict& out, const py::dict& stop, std::uint64_t seed,
-                        int num_threads, const py::object& poll) {
+py::tuple sweep_grid(const std::vector<py::capsule>& capsules, const py::object& model_index,
+                     const std::string& optimizer, const std::vector<std::ptrdiff_t>& shape,
+                     const std::vector<py::object>& columns, std::int64_t num_steps,
+                     const std::vector<py::tuple>& reducers, const py::dict& out, const py::dict& stop,
+                     std::uint64_t seed, int num_threads, const py::object& poll) {
   std::vector<const PreparedModel*> models;
   for (const py::capsule& capsule : capsules) models.push_back(&model_in(capsule));
   SweepGrid grid;

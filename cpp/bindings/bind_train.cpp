@@ -38,9 +38,9 @@ RecordOutput output_from(const py::dict& out, std::int64_t sharpness_every) {
   return record;
 }
 
-py::dict train_one(const py::capsule& capsule, const std::string& optimizer, const Array& optimizer_fields, const Array& w0,
-                   std::int64_t num_steps, const py::object& steps, const py::dict& out, const py::dict& stop,
-                   std::int64_t sharpness_every, const py::object& poll) {
+py::dict train_one(const py::capsule& capsule, const std::string& optimizer, const Array& optimizer_fields,
+                   const Array& w0, std::int64_t num_steps, const py::object& steps, const py::dict& out,
+                   const py::dict& stop, std::int64_t sharpness_every, const py::object& poll) {
   const PreparedModel& model = model_in(capsule);
   Plan plan;
   plan.num_steps = num_steps;

@@ -30,8 +30,8 @@ inline Stop stop_from(const py::dict& d) {
   return stop;
 }
 
-// Asked every 50 ms from the calling thread: handles pending signals and reports progress. Ctrl-C ends the work quietly,
-// the caller returns what there is; any other exception ends it too and is thrown again by rethrow().
+// Asked every 50 ms from the calling thread: handles pending signals and reports progress. Ctrl-C ends the work
+// quietly, the caller returns what there is; any other exception ends it too and is thrown again by rethrow().
 class Listener {
  public:
   explicit Listener(py::object poll) : poll_(std::move(poll)) {}

@@ -34,27 +34,40 @@ struct Entry {
   void (*apply)(std::span<const double>, std::span<double>, bool);
 };
 
-#define EOSFAST_ENTRY(name, expression)                                       \
-  Entry {                                                                     \
-    name, [](std::span<const double> x, std::span<double> out, bool lanes) {  \
-      over(                                                                   \
-          [](const auto& a) {                                                 \
-            using Real = std::decay_t<decltype(a)>;                           \
-            return Real(expression);                                          \
-          },                                                                  \
-          x, out, lanes);                                                     \
-    }                                                                         \
+#define EOSFAST_ENTRY(name, expression)                                      \
+  Entry {                                                                    \
+    name, [](std::span<const double> x, std::span<double> out, bool lanes) { \
+      over(                                                                  \
+          [](const auto& a) {                                                \
+            using Real = std::decay_t<decltype(a)>;                          \
+            return Real(expression);                                         \
+          },                                                                 \
+          x, out, lanes);                                                    \
+    }                                                                        \
   }
 #define EOSFAST_FUNCTION(f) EOSFAST_ENTRY(#f, f(a))
 #define EOSFAST_POWER(beta) EOSFAST_ENTRY("pow_abs(" #beta ")", pow_abs(a, Real(beta)))
 constexpr Entry kTable[] = {
-    EOSFAST_FUNCTION(exp),        EOSFAST_FUNCTION(expm1),       EOSFAST_FUNCTION(log),
-    EOSFAST_FUNCTION(log1p),      EOSFAST_FUNCTION(tanh),        EOSFAST_FUNCTION(sech2),
-    EOSFAST_FUNCTION(sigmoid),    EOSFAST_FUNCTION(sigmoid_slope), EOSFAST_FUNCTION(softplus),
-    EOSFAST_FUNCTION(logcosh),    EOSFAST_FUNCTION(erf),         EOSFAST_FUNCTION(erfc),
-    EOSFAST_FUNCTION(normal_pdf), EOSFAST_FUNCTION(normal_cdf),  EOSFAST_FUNCTION(normal_relu),
-    EOSFAST_FUNCTION(root_slope), EOSFAST_POWER(1.25),           EOSFAST_POWER(2.0),
-    EOSFAST_POWER(3.7),           EOSFAST_POWER(40.0),
+    EOSFAST_FUNCTION(exp),
+    EOSFAST_FUNCTION(expm1),
+    EOSFAST_FUNCTION(log),
+    EOSFAST_FUNCTION(log1p),
+    EOSFAST_FUNCTION(tanh),
+    EOSFAST_FUNCTION(sech2),
+    EOSFAST_FUNCTION(sigmoid),
+    EOSFAST_FUNCTION(sigmoid_slope),
+    EOSFAST_FUNCTION(softplus),
+    EOSFAST_FUNCTION(logcosh),
+    EOSFAST_FUNCTION(erf),
+    EOSFAST_FUNCTION(erfc),
+    EOSFAST_FUNCTION(normal_pdf),
+    EOSFAST_FUNCTION(normal_cdf),
+    EOSFAST_FUNCTION(normal_relu),
+    EOSFAST_FUNCTION(root_slope),
+    EOSFAST_POWER(1.25),
+    EOSFAST_POWER(2.0),
+    EOSFAST_POWER(3.7),
+    EOSFAST_POWER(40.0),
 };
 #undef EOSFAST_ENTRY
 #undef EOSFAST_FUNCTION

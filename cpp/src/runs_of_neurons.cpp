@@ -8,7 +8,8 @@ SingleOutcome train_family(const NeuronModels& family, const double* raw_model_f
   return train_any(family, raw_model_fields, call);
 }
 
-std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models, const SweepCall& call) {
+std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models,
+                          const SweepCall& call) {
   return sweep_any(family, models, call);
 }
 

@@ -30,7 +30,8 @@ int dim(const PreparedModel& prepared) {
 }
 
 double loss(const PreparedModel& prepared, const double* w) {
-  return visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) { return model.loss(point, w, f); });
+  return visit_at(prepared, w,
+                  [&](const auto& model, const auto& point, const double* f) { return model.loss(point, w, f); });
 }
 
 void grad(const PreparedModel& prepared, const double* w, double* out) {
@@ -41,7 +42,8 @@ std::vector<double> hessian(const PreparedModel& prepared, const double* w) {
   return visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) {
     std::vector<double> H(static_cast<std::size_t>(model.dim()) * static_cast<std::size_t>(model.dim()));
     model.hessian(point, w, f, H.data());
-    if (std::any_of(w, w + model.dim(), [](double x) { return std::isnan(x); }))  // a constant Hessian too: NaN in, NaN out
+    if (std::any_of(w, w + model.dim(),
+                    [](double x) { return std::isnan(x); }))  // a constant Hessian too: NaN in, NaN out
       std::fill(H.begin(), H.end(), std::numeric_limits<double>::quiet_NaN());
     return H;
   });
@@ -59,7 +61,8 @@ double accuracy(const PreparedModel& prepared, const double* w, ArrayView X, con
 }
 
 SingleOutcome train(const PreparedModel& prepared, const TrainCall& call) {
-  return std::visit([&](const auto& family) { return train_family(family, prepared.raw_fields.data(), call); }, prepared.model);
+  return std::visit([&](const auto& family) { return train_family(family, prepared.raw_fields.data(), call); },
+                    prepared.model);
 }
 
 std::int64_t sweep(const std::vector<const PreparedModel*>& models, const SweepCall& call) {

@@ -32,7 +32,8 @@ class Config {
   const T& get(std::string_view name) const {
     const auto found = values_.find(name);
     if (found == values_.end() || !std::holds_alternative<T>(found->second))
-      throw std::logic_error("a model lacks \"" + std::string(name) + "\" in its configuration; this is a bug in eosfast");
+      throw std::logic_error("a model lacks \"" + std::string(name) +
+                             "\" in its configuration; this is a bug in eosfast");
     return std::get<T>(found->second);
   }
   std::map<std::string, Value, std::less<>> values_;

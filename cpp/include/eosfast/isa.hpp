@@ -7,5 +7,5 @@
 #endif
 
 #define EOSFAST_TEXT_OF_(name) #name
-#define EOSFAST_TEXT_OF(name) EOSFAST_TEXT_OF_(name)
-#define EOSFAST_ISA_TEXT EOSFAST_TEXT_OF(EOSFAST_ISA)
+#define EOSFAST_TEXT_OF(name)  EOSFAST_TEXT_OF_(name)
+#define EOSFAST_ISA_TEXT       EOSFAST_TEXT_OF(EOSFAST_ISA)

@@ -62,8 +62,8 @@ struct Mask {
   IntRegister r[kRegisters];  // 0 or -1
 };
 
-// Copies go one register at a time: GCC moves a struct of several registers through the stack in 16-byte pieces, and loading
-// a register from two such pieces stalls, which made whole functions on two registers two to five times slower.
+// Copies go one register at a time: GCC moves a struct of several registers through the stack in 16-byte pieces, and
+// loading a register from two such pieces stalls, which made whole functions on two registers two to five times slower.
 struct IntLanes {
   IntRegister r[kRegisters];
   IntLanes() = default;
@@ -91,21 +91,25 @@ struct Lanes {
   // One register at a time: a copy of the whole struct goes through the stack in narrower pieces.
   EOSFAST_INLINE static Lanes load(const double* from) {
     Lanes out;
-    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { std::memcpy(&out.r[i], from + i * kRegisterDoubles, sizeof(Register)); });
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
+      std::memcpy(&out.r[i], from + i * kRegisterDoubles, sizeof(Register));
+    });
     return out;
   }
   EOSFAST_INLINE void store(double* to) const {
-    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { std::memcpy(to + i * kRegisterDoubles, &r[i], sizeof(Register)); });
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) {
+      std::memcpy(to + i * kRegisterDoubles, &r[i], sizeof(Register));
+    });
   }
   EOSFAST_INLINE double operator[](int lane) const { return r[lane / kRegisterDoubles][lane % kRegisterDoubles]; }
   EOSFAST_INLINE void set(int lane, double value) { r[lane / kRegisterDoubles][lane % kRegisterDoubles] = value; }
 };
 
-#define EOSFAST_LANEWISE(type, op)                                               \
-  EOSFAST_INLINE type operator op(const type& a, const type& b) {                \
-    type out;                                                                    \
-    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = a.r[i] op b.r[i]; });  \
-    return out;                                                                  \
+#define EOSFAST_LANEWISE(type, op)                                                                             \
+  EOSFAST_INLINE type operator op(const type& a, const type& b) {                                              \
+    type out;                                                                                                  \
+    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = a.r[i] op b.r[i]; }); \
+    return out;                                                                                                \
   }
 EOSFAST_LANEWISE(Lanes, +)
 EOSFAST_LANEWISE(Lanes, -)
@@ -120,11 +124,12 @@ EOSFAST_LANEWISE(Mask, &)
 EOSFAST_LANEWISE(Mask, |)
 #undef EOSFAST_LANEWISE
 
-#define EOSFAST_COMPARISON(op)                                                                  \
-  EOSFAST_INLINE Mask operator op(const Lanes& a, const Lanes& b) {                             \
-    Mask out;                                                                                   \
-    detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = (IntRegister)(a.r[i] op b.r[i]); });  \
-    return out;                                                                                 \
+#define EOSFAST_COMPARISON(op)                                                                                 \
+  EOSFAST_INLINE Mask operator op(const Lanes& a, const Lanes& b) {                                            \
+    Mask out;                                                                                                  \
+    detail::each_register([&](std::size_t i)                                                                   \
+                              __attribute__((always_inline)) { out.r[i] = (IntRegister)(a.r[i] op b.r[i]); }); \
+    return out;                                                                                                \
   }
 EOSFAST_COMPARISON(<)
 EOSFAST_COMPARISON(<=)
@@ -191,7 +196,8 @@ EOSFAST_INLINE std::int64_t shift_right(std::int64_t a, int n) {
 EOSFAST_INLINE IntLanes shift_right(const IntLanes& a, int n) {
   typedef std::uint64_t Unsigned __attribute__((vector_size(8 * kRegisterDoubles)));
   IntLanes out;
-  detail::each_register([&](std::size_t i) __attribute__((always_inline)) { out.r[i] = (IntRegister)((Unsigned)a.r[i] >> n); });
+  detail::each_register([&](std::size_t i)
+                            __attribute__((always_inline)) { out.r[i] = (IntRegister)((Unsigned)a.r[i] >> n); });
   return out;
 }
 

@@ -1,5 +1,5 @@
-// What can be done with lanes (lane_type.hpp) besides arithmetic, each for `double` and for `Lanes`, with the same bits:
-// fused multiply-add, square root, minimum, maximum, sign, selection, table look-up, sums.
+// What can be done with lanes (lane_type.hpp) besides arithmetic, each for `double` and for `Lanes`, with the same
+// bits: fused multiply-add, square root, minimum, maximum, sign, selection, table look-up, sums.
 #pragma once
 
 #include "eosfast/lane_type.hpp"
@@ -143,9 +143,7 @@ EOSFAST_INLINE Lanes lookup(const double (&table)[N], const IntLanes& index) {
 }
 
 // The sum of the lanes in one fixed order: ((0+4)+(2+6)) + ((1+5)+(3+7)).
-EOSFAST_INLINE double sum(const Lanes& a) {
-  return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
-}
+EOSFAST_INLINE double sum(const Lanes& a) { return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])); }
 
 EOSFAST_INLINE double lane(double a, int) { return a; }
 EOSFAST_INLINE double lane(const Lanes& a, int i) { return a[i]; }

@@ -1,12 +1,12 @@
 // The mathematics of small models: one include for all of it.
 //
-// Every function is a template over Real = double or Lanes and gives the same bits for both, in every lane, whatever is in
-// the others, and on every processor that fuses multiply and add (x86-64-v3 and up, AArch64). NaN in gives NaN out, results
-// that are too large are infinite, results that are too small are rounded to subnormal numbers or zero.
+// Every function is a template over Real = double or Lanes and gives the same bits for both, in every lane, whatever is
+// in the others, and on every processor that fuses multiply and add (x86-64-v3 and up, AArch64). NaN in gives NaN out,
+// results that are too large are infinite, results that are too small are rounded to subnormal numbers or zero.
 //
-// Largest errors found in units of the last place of the exact value (of 2^-1074 below the normal numbers), against 64-bit
-// significands and mpmath on millions of arguments; in brackets without a fused multiply-add (x86-64-v2), where it differs.
-// tests/test_math.py holds every function to its entry rounded up.
+// Largest errors found in units of the last place of the exact value (of 2^-1074 below the normal numbers), against
+// 64-bit significands and mpmath on millions of arguments; in brackets without a fused multiply-add (x86-64-v2), where
+// it differs. tests/test_math.py holds every function to its entry rounded up.
 //
 //   exp    0.87         sigmoid        1.61 (1.75)    erf          0.96 (1.06)    root_slope   1.98
 //   expm1  1.23         sigmoid_slope  1.48 (1.56)    erfc         1.49 (1.63)    pow_abs      0.83 (0.84)

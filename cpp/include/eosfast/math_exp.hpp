@@ -1,9 +1,10 @@
 // Functions of the exponential family on lanes: exp, expm1, tanh, sech2, sigmoid, sigmoid_slope.
 //
-// Every function is a template over Real = double or Lanes and gives the same bits for both. It uses + - * / sqrt, fused
-// multiply-add and integer operations on the bit pattern, all of them exactly specified, so the bits are the same on
-// every processor that fuses (x86-64-v3 and up). Nothing branches on the values of lanes. x86-64-v2 does not fuse: the
-// constants that are multiplied by an integer exponent end in enough zeros for an exact product, and the bounds hold there too.
+// Every function is a template over Real = double or Lanes and gives the same bits for both. It uses + - * / sqrt,
+// fused multiply-add and integer operations on the bit pattern, all of them exactly specified, so the bits are the same
+// on every processor that fuses (x86-64-v3 and up). Nothing branches on the values of lanes. x86-64-v2 does not fuse:
+// the constants that are multiplied by an integer exponent end in enough zeros for an exact product, and the bounds
+// hold there too.
 #pragma once
 
 #include <type_traits>
@@ -14,7 +15,8 @@ namespace eosfast {
 inline namespace EOSFAST_ISA {
 namespace detail {
 
-// c[first] + c[first + 1] x + c[first + 2] x^2 + ...: pairs of terms, then Horner in x^2, at half the latency of Horner in x.
+// c[first] + c[first + 1] x + c[first + 2] x^2 + ...: pairs of terms, then Horner in x^2, at half the latency of Horner
+// in x.
 template <class Real, int N>
 EOSFAST_INLINE Real polynomial(const Real& x, const double (&c)[N], int first = 0) {
   const Real x2 = x * x;
@@ -97,7 +99,8 @@ EOSFAST_INLINE Lanes with_sign(const Lanes& magnitude, const Lanes& sign) {
   return from_bits(bits(magnitude) | (bits(sign) & IntLanes(INT64_MIN)));
 }
 
-// c - a b where the two nearly cancel: exact but for a last rounding, also without a fused multiply-add, by halves of a and b.
+// c - a b where the two nearly cancel: exact but for a last rounding, also without a fused multiply-add, by halves of a
+// and b.
 template <class Real>
 EOSFAST_INLINE Real residual(const Real& c, const Real& a, const Real& b) {
   if constexpr (kFused) {
@@ -173,7 +176,8 @@ EOSFAST_INLINE Real tanh(const Real& x) {
     return fma(fma(fma(Real(kQ3), z, Real(kQ2)), z, Real(kQ1)), z, Real(kQ0));
   };
   const auto numerator = [](const Real& z) __attribute__((always_inline)) {
-    return fma(fma(Real(kP2), z, Real(kP1)), z, Real(kP0));
+    const Real upper = fma(Real(kP2), z, Real(kP1));
+    return fma(upper, z, Real(kP0));
   };
   const Real magnitude = abs(x);
   const auto large = magnitude >= Real(kSeam);
@@ -183,8 +187,8 @@ EOSFAST_INLINE Real tanh(const Real& x) {
       return detail::with_sign(fma(-2.0, (magnitude * z) * numerator(z) / (q + q), magnitude), x);
     }
   }
-  const Real a = min(Real(20.0), magnitude);  // tanh 20 rounds to 1, and NaN passes
-  constexpr double kRoundBiased = detail::kRound + 1023.0;  // k + 1023, the exponent of 2^k as it is stored, in the low bits
+  const Real a = min(Real(20.0), magnitude);                // tanh 20 rounds to 1, and NaN passes
+  constexpr double kRoundBiased = detail::kRound + 1023.0;  // leaves k + 1023, which is how 2^k stores its exponent
   const Real rounded = fma(a, Real(-2.0 * detail::kLog2E), Real(kRoundBiased));
   const Real k = select(large, rounded - Real(kRoundBiased), Real(0.0));
   const Real rho = fma(k, Real(0.5 * detail::kLn2), a);  // e is small where this is inexact

@@ -12,9 +12,10 @@ namespace detail {
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// log(x + low) = high + r + (log1p(r) - r) + tail for normal x > 0 and |low| <= ulp(x): x + low = 2^k m with 2/3 <= m < 4/3,
-// and m = (1 + r)/c, |r| < 1/32, for one of 16 short numbers c near 1/m. c = 1 around m = 1, where high = tail = 0 and
-// r = m - 1 is exact. The products by c are exact in two halves; `high` is exact, being a sum of multiples of 2^-42.
+// log(x + low) = high + r + (log1p(r) - r) + tail for normal x > 0 and |low| <= ulp(x): x + low = 2^k m with 2/3 <= m <
+// 4/3, and m = (1 + r)/c, |r| < 1/32, for one of 16 short numbers c near 1/m. c = 1 around m = 1, where high = tail = 0
+// and r = m - 1 is exact. The products by c are exact in two halves; `high` is exact, being a sum of multiples of
+// 2^-42.
 template <class Real>
 struct ReducedLog {
   Real r, r_low, high, tail;
@@ -22,21 +23,46 @@ struct ReducedLog {
 
 template <class Real>
 EOSFAST_INLINE ReducedLog<Real> reduced_log(const Real& x, const Real& low, const Real& extra_exponent) {
-  constexpr double kC[16] = {1.46484375, 1.40234375, 1.34375, 1.2890625,  1.23828125, 1.19140625, 1.1484375,  1.109375,
-                             1.07421875, 1.0390625,  1.0,     0.94921875, 0.8984375,  0.8515625,  0.80859375, 0.76953125};
-  constexpr double kHigh[16] = {  // -log c, rounded to a multiple of 2^-42, and the rest
-      -0x1.86e919a331000p-2, -0x1.5a42ab0f4d000p-2, -0x1.2e8e2bae12000p-2, -0x1.0402594b4d000p-2,
-      -0x1.b5b519e8fc000p-3, -0x1.66acd4272a000p-3, -0x1.1b72ad52f6000p-3, -0x1.a926d3a4ac000p-4,
-      -0x1.253f62f0a0000p-4, -0x1.39e87b9fe8000p-5, 0x0.0p+0,              0x1.aaef2d0fb0000p-5,
-      0x1.b6ac88dad4000p-4,  0x1.4913d8333c000p-3,  0x1.b31d8575bc000p-3,  0x1.0c42d67616000p-2};
-  constexpr double kLow[16] = {
-      0x1.17fd80c9d2029p-44,  0x1.e63af2df7ba69p-50,  0x1.67b1e99b72bd8p-45,  -0x1.036b89ef42d7fp-48,
-      0x1.4b722ec011f31p-44,  -0x1.aa1bdbfc6c785p-44, -0x1.e80a41811a396p-45, -0x1.563650bd22a9cp-44,
-      -0x1.416f8fb69a701p-44, -0x1.eafd480ad9015p-44, 0x0.0p+0,               0x1.0fc1a353bb42ep-45,
-      0x1.b1bdff50225c7p-44,  -0x1.53e43558124c4p-44, 0x1.c794e562a63cbp-44,  0x1.7188b163ceae9p-45};
-  constexpr std::int64_t kOrigin = 0x3fe5550000000000;  // 2/3, so that the interval [0.979, 1.021) has an index of its own
-  constexpr std::int64_t kBias = 1022;                  // keeps all integers here positive
-  const Real positive = max(Real(0x1p-1022), x);        // what it is otherwise the caller decides
+  constexpr double kC[16] = {1.46484375, 1.40234375, 1.34375,    1.2890625, 1.23828125, 1.19140625,
+                             1.1484375,  1.109375,   1.07421875, 1.0390625, 1.0,        0.94921875,
+                             0.8984375,  0.8515625,  0.80859375, 0.76953125};
+  // -log c = kHigh + kLow; the high part is a multiple of 2^-42.
+  constexpr double kHigh[16] = {-0x1.86e919a331000p-2,
+                                -0x1.5a42ab0f4d000p-2,
+                                -0x1.2e8e2bae12000p-2,
+                                -0x1.0402594b4d000p-2,
+                                -0x1.b5b519e8fc000p-3,
+                                -0x1.66acd4272a000p-3,
+                                -0x1.1b72ad52f6000p-3,
+                                -0x1.a926d3a4ac000p-4,
+                                -0x1.253f62f0a0000p-4,
+                                -0x1.39e87b9fe8000p-5,
+                                0x0.0p+0,
+                                0x1.aaef2d0fb0000p-5,
+                                0x1.b6ac88dad4000p-4,
+                                0x1.4913d8333c000p-3,
+                                0x1.b31d8575bc000p-3,
+                                0x1.0c42d67616000p-2};
+  constexpr double kLow[16] = {0x1.17fd80c9d2029p-44,
+                               0x1.e63af2df7ba69p-50,
+                               0x1.67b1e99b72bd8p-45,
+                               -0x1.036b89ef42d7fp-48,
+                               0x1.4b722ec011f31p-44,
+                               -0x1.aa1bdbfc6c785p-44,
+                               -0x1.e80a41811a396p-45,
+                               -0x1.563650bd22a9cp-44,
+                               -0x1.416f8fb69a701p-44,
+                               -0x1.eafd480ad9015p-44,
+                               0x0.0p+0,
+                               0x1.0fc1a353bb42ep-45,
+                               0x1.b1bdff50225c7p-44,
+                               -0x1.53e43558124c4p-44,
+                               0x1.c794e562a63cbp-44,
+                               0x1.7188b163ceae9p-45};
+  constexpr std::int64_t kOrigin =
+      0x3fe5550000000000;                         // 2/3, so that the interval [0.979, 1.021) has an index of its own
+  constexpr std::int64_t kBias = 1022;            // keeps all integers here positive
+  const Real positive = max(Real(0x1p-1022), x);  // what it is otherwise the caller decides
   const auto offset = bits(positive) - Integer<Real>(kOrigin - (kBias << 52));
   const auto index = shift_right(offset, 48) & Integer<Real>(15);
   const auto biased = shift_right(offset, 52);  // k + kBias
@@ -99,7 +125,8 @@ EOSFAST_INLINE Real softplus(const Real& x) {
   return max(Real(0.0), x) + log1p(exp(-abs(x)));
 }
 
-// log cosh x = x^2/2 + x^4 P(x^2) up to |x| = 1, |x| - log 2 + log1p(e) above, where e = e^(-2|x|) < 0.136 and log1p(e) = e Q(e).
+// log cosh x = x^2/2 + x^4 P(x^2) up to |x| = 1, |x| - log 2 + log1p(e) above, where e = e^(-2|x|) < 0.136 and log1p(e)
+// = e Q(e).
 template <class Real>
 EOSFAST_INLINE Real logcosh(const Real& x) {
   constexpr double kP[] = {-0x1.55555555554f6p-4,  0x1.6c16c16c0e215p-6,  -0x1.ba1ba1b5b7500p-8,  0x1.1ea5d30ad726ep-9,
@@ -117,15 +144,16 @@ EOSFAST_INLINE Real logcosh(const Real& x) {
   return select(a < Real(1.0), small, large);  // a NaN is not < 1, and `large` holds it
 }
 
-// |s|^beta for beta > 0, also where |beta log|s|| is large: the logarithm and the product are carried to twice the precision.
+// |s|^beta for beta > 0, also where |beta log|s|| is large: the logarithm and the product are carried to twice the
+// precision.
 template <class Real>
 EOSFAST_INLINE Real pow_abs(const Real& s, const Real& beta) {
-  constexpr double kP[] = {0x1.55555555554f3p-2,  -0x1.ffffffffffe0ap-3, 0x1.9999999b80de3p-3, -0x1.55555558a8072p-3,
-                           0x1.249231d690ad3p-3,  -0x1.ffffc1dc444d7p-4, 0x1.c7fd007296191p-4, -0x1.9a8ce7c1b697ap-4};
+  constexpr double kP[] = {0x1.55555555554f3p-2, -0x1.ffffffffffe0ap-3, 0x1.9999999b80de3p-3, -0x1.55555558a8072p-3,
+                           0x1.249231d690ad3p-3, -0x1.ffffc1dc444d7p-4, 0x1.c7fd007296191p-4, -0x1.9a8ce7c1b697ap-4};
   const Real a = abs(s);
   const auto subnormal = a < Real(0x1p-1022);
-  const auto l = detail::reduced_log(select(subnormal, a * Real(0x1p54), a), Real(0.0),
-                                     select(subnormal, Real(-54.0), Real(0.0)));
+  const auto l =
+      detail::reduced_log(select(subnormal, a * Real(0x1p54), a), Real(0.0), select(subnormal, Real(-54.0), Real(0.0)));
   // log a = high + r - r^2/2 + r^3 P(r) + ..., with r = h + t and h^2 exact
   const Real h = detail::leading_half(l.r), t = (l.r - h) + l.r_low, square = Real(-0.5) * (h * h);
   const Real sum1 = l.high + h, sum2 = sum1 + square;
@@ -135,8 +163,8 @@ EOSFAST_INLINE Real pow_abs(const Real& s, const Real& beta) {
   const Real log_high = sum2 + low, log_low = low - (log_high - sum2);
   const Real beta_half = detail::leading_half(beta), log_half = detail::leading_half(log_high);
   const Real rest = fma(beta, (log_high - log_half) + log_low, (beta - beta_half) * log_half);
-  const Real y = detail::times_exp<Real>({Real(1.0), Real(0.0)},
-                                         {beta_half * log_half, max(Real(-1e-3), min(Real(1e-3), rest))});
+  const Real y =
+      detail::times_exp<Real>({Real(1.0), Real(0.0)}, {beta_half * log_half, max(Real(-1e-3), min(Real(1e-3), rest))});
   return select((a > Real(0.0)) & (a < Real(detail::kInfinity)), y, a);  // 0, infinity and NaN stay
 }
 

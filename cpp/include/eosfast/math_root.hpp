@@ -8,8 +8,9 @@ inline namespace EOSFAST_ISA {
 
 // s/sqrt(1 + s^2), the derivative of sqrt(1 + s^2); exactly odd, never beyond 1.
 //
-// The processor's square root and division are exact to the last bit, keep each other company in a unit of their own while
-// the multipliers are free for the rest of a step, and are as fast here as a table or a bit trick with Newton steps.
+// The processor's square root and division are exact to the last bit, keep each other company in a unit of their own
+// while the multipliers are free for the rest of a step, and are as fast here as a table or a bit trick with Newton
+// steps.
 template <class Real>
 EOSFAST_INLINE Real root_slope(const Real& s) {
   const Real a = max(Real(-0x1p28), min(Real(0x1p28), s));  // the slope rounds to 1 from there on, and NaN passes

@@ -1,5 +1,5 @@
-// What is asked of a run: how long, when to stop, and which summaries are kept while it goes. Nothing here depends on the
-// model; everything is known before the first step.
+// What is asked of a run: how long, when to stop, and which summaries are kept while it goes. Nothing here depends on
+// the model; everything is known before the first step.
 #pragma once
 
 #include <algorithm>
@@ -17,10 +17,10 @@ inline namespace EOSFAST_ISA {
 enum class Status : std::int8_t { completed, converged, diverged, steady, interrupted, pending };
 
 struct Stop {
-  double diverged = 1e12;                                     // loss above it, or not finite
+  double diverged = 1e12;                                       // loss above it, or not finite
   double grad_norm = std::numeric_limits<double>::quiet_NaN();  // below it: converged (NaN: never)
   double loss = std::numeric_limits<double>::quiet_NaN();       // likewise
-  bool steady = true;                                         // a bitwise periodic orbit is filled in
+  bool steady = true;                                           // a bitwise periodic orbit is filled in
 
   bool looks_at_each_step() const { return !std::isnan(grad_norm) || !std::isnan(loss); }
   Status verdict(double loss_now, double grad_norm_now) const {
@@ -43,20 +43,33 @@ struct Reducer {
 
   double initial() const {
     switch (kind) {
-      case Reduction::max: return -std::numeric_limits<double>::infinity();
+      case Reduction::max:
+        return -std::numeric_limits<double>::infinity();
       case Reduction::last_increase:
-      case Reduction::first_below: return -1.0;
-      default: return 0.0;
+      case Reduction::first_below:
+        return -1.0;
+      default:
+        return 0.0;
     }
   }
   template <class Real>
   EOSFAST_INLINE void add(Real& a, const Real& t, const Real& q, const Real& previous) const {
     switch (kind) {
-      case Reduction::max: a = max(q, a); break;  // a stays where q is NaN
-      case Reduction::increases: a = a + select(q > previous, Real(1.0), Real(0.0)); break;
-      case Reduction::last_increase: a = select(q > previous, t - Real(1.0), a); break;
-      case Reduction::first_below: a = select((a < Real(0.0)) & (q < Real(param)), t, a); break;
-      case Reduction::mean_last: a = a + select(t >= Real(start), q, Real(0.0)); break;
+      case Reduction::max:
+        a = max(q, a);
+        break;  // a stays where q is NaN
+      case Reduction::increases:
+        a = a + select(q > previous, Real(1.0), Real(0.0));
+        break;
+      case Reduction::last_increase:
+        a = select(q > previous, t - Real(1.0), a);
+        break;
+      case Reduction::first_below:
+        a = select((a < Real(0.0)) & (q < Real(param)), t, a);
+        break;
+      case Reduction::mean_last:
+        a = a + select(t >= Real(start), q, Real(0.0));
+        break;
     }
   }
   // From `a` after the last iterate `end`, whose quantity is q. A run that ends before the window opens gives q itself.

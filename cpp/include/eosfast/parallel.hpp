@@ -1,5 +1,5 @@
-// Threads: OpenMP where it is compiled in, plain loops elsewhere. An exception in a thread is kept and thrown again by the
-// caller: it must not leave an OpenMP region.
+// Threads: OpenMP where it is compiled in, plain loops elsewhere. An exception in a thread is kept and thrown again by
+// the caller: it must not leave an OpenMP region.
 #pragma once
 
 #include <algorithm>

@@ -13,8 +13,8 @@ inline namespace EOSFAST_ISA {
 
 // The steps that are recorded: every so many, or a list. The last iterate of a run is recorded besides.
 struct Schedule {
-  std::int64_t every = 1;              // used when steps is empty
-  std::vector<std::int64_t> steps;     // increasing
+  std::int64_t every = 1;           // used when steps is empty
+  std::vector<std::int64_t> steps;  // increasing
   bool listed = false;
 
   // The first recorded step >= t; `never` if there is none.

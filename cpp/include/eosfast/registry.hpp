@@ -1,5 +1,5 @@
-// THE list of small models and of optimizers. Bindings, sweeps, single runs and the tests over "every model" follow from
-// it; a new model is its header, its line here, its Python dataclass and its NumPy reference.
+// THE list of small models and of optimizers. Bindings, sweeps, single runs and the tests over "every model" follow
+// from it; a new model is its header, its line here, its Python dataclass and its NumPy reference.
 #pragma once
 
 #include <stdexcept>
@@ -21,12 +21,12 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-// Families of models: each is compiled in a file of its own, cpp/src/runs_of_<family>.cpp, so that the cores of a machine
-// share the work of a build. A new model is appended to one of them.
+// Families of models: each is compiled in a file of its own, cpp/src/runs_of_<family>.cpp, so that the cores of a
+// machine share the work of a build. A new model is appended to one of them.
 using NeuronModels = std::variant<SingleNeuron<SquareRootLoss>, SingleNeuron<LogCoshLoss>, SingleNeuron<LogisticLoss>,
                                   SingleNeuron<HuberLoss>, SingleNeuron<PowerLoss>>;
-using ProductModels = std::variant<ScalarProduct<2>, ScalarProduct<3>, ScalarProduct<4>, ScalarProduct<0>, MeanModel,
-                                   ThresholdNeuron>;
+using ProductModels =
+    std::variant<ScalarProduct<2>, ScalarProduct<3>, ScalarProduct<4>, ScalarProduct<0>, MeanModel, ThresholdNeuron>;
 using SmallModel = std::variant<NeuronModels, ProductModels>;
 
 using AnyOptimizer = std::variant<GD, HeavyBall, Nesterov>;
@@ -42,7 +42,8 @@ constexpr bool all_optimizers(const std::variant<O...>*) {
 }
 }  // namespace detail
 static_assert(detail::AllSmallLandscapes<SmallModel>::value, "a model breaks the contract in concepts.hpp");
-static_assert(detail::all_optimizers(static_cast<AnyOptimizer*>(nullptr)), "an optimizer breaks the contract in concepts.hpp");
+static_assert(detail::all_optimizers(static_cast<AnyOptimizer*>(nullptr)),
+              "an optimizer breaks the contract in concepts.hpp");
 
 // f(type tag) for every type of a list, families opened.
 template <class List>

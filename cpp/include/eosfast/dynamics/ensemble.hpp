@@ -1,9 +1,9 @@
-// Many independent runs of a small model. Each thread keeps a few registers' worth of runs going; a run that ends is written
-// down and its lane takes the next one from the common queue.
+// Many independent runs of a small model. Each thread keeps a few registers' worth of runs going; a run that ends is
+// written down and its lane takes the next one from the common queue.
 //
 // A run starts at a slice boundary and is looked at every kSlice steps of its own, so what it does, and when that is
-// noticed, depends on nothing but itself. Between the looks no step is checked: a slice in which the largest reach() was
-// harmless has met no stop rule. Where it was not, the run is taken out and stepped again, one step at a time.
+// noticed, depends on nothing but itself. Between the looks no step is checked: a slice in which the largest reach()
+// was harmless has met no stop rule. Where it was not, the run is taken out and stepped again, one step at a time.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ inline namespace EOSFAST_ISA {
 template <class M, class O>
 class Ensemble {
  public:
-  Ensemble(const std::vector<const M*>& models, const SweepGrid& grid, const Plan& plan, const SweepOutput& out, StopToken& token)
+  Ensemble(const std::vector<const M*>& models, const SweepGrid& grid, const Plan& plan, const SweepOutput& out,
+           StopToken& token)
       : ledger_(models, grid, plan, out), token_(token) {}
 
   // Returns how many runs are finished.
@@ -44,7 +45,8 @@ class Ensemble {
  private:
   using Real = std::conditional_t<M::kSideBySide, Lanes, double>;
   using Single = Run<M, O>;
-  // Independent chains of arithmetic that hide each other's latency: as many as the registers hold without spilling much.
+  // Independent chains of arithmetic that hide each other's latency: as many as the registers hold without spilling
+  // much.
   static constexpr int kTracks = !M::kSideBySide ? 1 : kRegisters == 1 ? 6 : kRegisters == 2 ? 2 : 1;
   static constexpr int kSlots = kTracks * kWidth<Real>;
 
@@ -57,11 +59,16 @@ class Ensemble {
   class Worker {
    public:
     Worker(Ensemble& all, int num_threads)
-        : ledger_(all.ledger_), plan_(ledger_.plan()), token_(all.token_), mover_{&ledger_.first_model(), &plan_},
-          point_(mover_.model->template point<Real>()), single_point_(mover_.model->template point<double>()) {
+        : ledger_(all.ledger_),
+          plan_(ledger_.plan()),
+          token_(all.token_),
+          mover_{&ledger_.first_model(), &plan_},
+          point_(mover_.model->template point<Real>()),
+          single_point_(mover_.model->template point<double>()) {
       // Few runs are spread over the threads, a register at a time.
       const std::int64_t share = (ledger_.num_runs() + num_threads - 1) / num_threads;
-      tracks_in_use_ = static_cast<int>(std::clamp<std::int64_t>((share + kWidth<Real> - 1) / kWidth<Real>, 1, kTracks));
+      tracks_in_use_ =
+          static_cast<int>(std::clamp<std::int64_t>((share + kWidth<Real> - 1) / kWidth<Real>, 1, kTracks));
       for (Track<M, O, Real>& track : tracks_) {  // also those that never get a run
         track.gathered.resize(plan_.reducers.size());
         track.tangent.resize(plan_.lyapunov ? M::kMaxDim + O::kStates * M::kMaxDim : 0);

@@ -1,5 +1,5 @@
-// How a run ends: exactly at the first step at which a stop rule holds, on a cycle that is filled in instead of computed,
-// or at its last step; and what is read off the period of its last iterates.
+// How a run ends: exactly at the first step at which a stop rule holds, on a cycle that is filled in instead of
+// computed, or at its last step; and what is read off the period of its last iterates.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ bool same_iterate(int dim, const Run<M, O>& a, const Run<M, O>& b) {
 
 // n steps of a single run, observed where something looks at it.
 template <class M, class O>
-void advance_single(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point<double>& point, std::int64_t n) {
+void advance_single(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point<double>& point,
+                    std::int64_t n) {
   while (n > 0) {
     std::int64_t part = n;
     for (const std::int64_t event : mover.plan->events) {
@@ -42,10 +43,11 @@ void advance_single(const Mover<M, O>& mover, Run<M, O>& run, typename M::templa
   }
 }
 
-// Steps a run one by one until a stop rule holds (its status is returned, the run stands on that iterate) or n steps are
-// done (pending). The start is looked at too.
+// Steps a run one by one until a stop rule holds (its status is returned, the run stands on that iterate) or n steps
+// are done (pending). The start is looked at too.
 template <class M, class O>
-Status advance_watched(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point<double>& point, std::int64_t n) {
+Status advance_watched(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point<double>& point,
+                       std::int64_t n) {
   Status status = mover.verdict(run, point);
   for (; n > 0 && status == Status::pending; --n) {
     advance_single(mover, run, point, 1);
@@ -66,8 +68,8 @@ int cycle_length(const Mover<M, O>& mover, const Run<M, O>& run, typename M::tem
   return period;
 }
 
-// Carries a run that stands on a cycle to step `until`. What it gathers grows by the same amount every time round, so all
-// but the first and last rounds are added up at once.
+// Carries a run that stands on a cycle to step `until`. What it gathers grows by the same amount every time round, so
+// all but the first and last rounds are added up at once.
 template <class M, class O>
 void cruise(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point<double>& point, int period,
             std::int64_t until) {
@@ -110,8 +112,8 @@ void cruise(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point
   }
 }
 
-// Cruises with everything that is gathered, one thing at a time: how often a sum is extrapolated must not depend on what
-// else is asked, for its last bits would.
+// Cruises with everything that is gathered, one thing at a time: how often a sum is extrapolated must not depend on
+// what else is asked, for its last bits would.
 template <class M, class O>
 void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, Run<M, O>& run,
                      typename M::template Point<double>& point, int period) {

@@ -1,5 +1,5 @@
-// Which runs a sweep has and where their results go: the queue from which threads take runs, the numbers that each starts
-// with, and the arrays that it fills.
+// Which runs a sweep has and where their results go: the queue from which threads take runs, the numbers that each
+// starts with, and the arrays that it fills.
 #pragma once
 
 #include <atomic>
@@ -82,7 +82,8 @@ class Ledger {
       if (out_.accuracy) put(out_.accuracy, mover.model->accuracy(point, run.w));
     }
     if (out_.period)
-      put(out_.period, static_cast<std::int64_t>(status == Status::diverged ? 0 : period_of<M, O>(run, mover.model->dim())));
+      put(out_.period,
+          static_cast<std::int64_t>(status == Status::diverged ? 0 : period_of<M, O>(run, mover.model->dim())));
     put(out_.lyapunov, run.log_growth / (run.t - plan_.tangent_from));  // no step in the window: 0 / 0, NaN
     for (std::size_t i = 0; i < out_.reducers.size(); ++i) {
       const Reducer& r = plan_.reducers[i];

@@ -51,7 +51,8 @@ class SingleRun {
   // On to the next record, anchor or end, whichever comes first.
   Status slice() {
     const Stop& stop = mover_.plan->stop;
-    std::int64_t n = std::min({std::max(next_record_ - now(), std::int64_t{1}), kAnchor - now() % kAnchor, num_steps() - now()});
+    std::int64_t n =
+        std::min({std::max(next_record_ - now(), std::int64_t{1}), kAnchor - now() % kAnchor, num_steps() - now()});
     if constexpr (!M::kSideBySide) n = std::min(n, mover_.model->patience());
     Status status = Status::pending;
     if (stop.looks_at_each_step()) {
@@ -164,7 +165,8 @@ class SingleRun {
       if (column) std::copy(column + from * width, column + (from + 1) * width, column + row_ * width);
     };
     out_.step[row_] = step;
-    for (double* column : {out_.loss, out_.grad_norm, out_.weight_norm, out_.accuracy, out_.sharpness, out_.sharpness_residual})
+    for (double* column :
+         {out_.loss, out_.grad_norm, out_.weight_norm, out_.accuracy, out_.sharpness, out_.sharpness_residual})
       copy(column);
     copy(out_.weights, dim());
     copy(out_.hessian_eigs, out_.k);

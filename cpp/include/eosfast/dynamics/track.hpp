@@ -1,5 +1,5 @@
-// A run under way, or eight of them side by side: where it is and what has been gathered. Both the sweep and the single run
-// move tracks, and a lane taken out of the eight goes on as a single one with the same bits.
+// A run under way, or eight of them side by side: where it is and what has been gathered. Both the sweep and the single
+// run move tracks, and a lane taken out of the eight goes on as a single one with the same bits.
 #pragma once
 
 #include <cmath>
@@ -38,8 +38,8 @@ struct Track {
   std::vector<Real> gathered;  // one number a reducer
   std::vector<Real> tangent;   // (dim + state)
   Real log_growth;
-  std::vector<Real> ring;      // (kRing, dim): the last iterates
-  int head = 0;                // where the next one goes
+  std::vector<Real> ring;  // (kRing, dim): the last iterates
+  int head = 0;            // where the next one goes
 
   const Real* model_fields() const { return fields + O::kFields; }
 };
@@ -90,10 +90,12 @@ struct Mover {
     run.ring.assign(plan->period ? static_cast<std::size_t>(kRing) * M::kMaxDim : 0, 0.0);
   }
 
-  // n steps with nothing kept but the largest reach, over the iterates t, ..., t + n; and, WithLoss, with the loss of each
-  // iterate shown to the measures. P tracks are interleaved, so that the processor works on one while it waits for another.
+  // n steps with nothing kept but the largest reach, over the iterates t, ..., t + n; and, WithLoss, with the loss of
+  // each iterate shown to the measures. P tracks are interleaved, so that the processor works on one while it waits for
+  // another.
   template <int P, bool WithLoss = false, class Real>
-  __attribute__((noinline)) void advance(Track<M, O, Real>* tracks, typename M::template Point<Real>& point, int n) const {
+  __attribute__((noinline)) void advance(Track<M, O, Real>* tracks, typename M::template Point<Real>& point,
+                                         int n) const {
     constexpr int kLoss = static_cast<int>(Quantity::loss);
     const int dim = model->dim();
     Real w[P][M::kMaxDim], state[P][Track<M, O, Real>::kStateStorage], fields[P][O::kFields + M::kFields], peak[P];
@@ -111,7 +113,8 @@ struct Mover {
         peak[p] = max(peak[p], model->reach(w[p], of_model));
         if constexpr (WithLoss) {
           model->visit(point, w[p], of_model);
-          show(tracks[p], Quantity::loss, tracks[p].t + Real(static_cast<double>(step)), model->loss(point, w[p], of_model));
+          show(tracks[p], Quantity::loss, tracks[p].t + Real(static_cast<double>(step)),
+               model->loss(point, w[p], of_model));
         }
         O::step(dim, w[p], state[p], fields[p], [&](const Real* at, Real* g) {
           model->visit(point, at, of_model);
@@ -144,8 +147,8 @@ struct Mover {
 
   // n steps under observation: before each, the iterate is shown to the measures that want it.
   template <class Real>
-  __attribute__((noinline)) void advance_observed(Track<M, O, Real>& track, typename M::template Point<Real>& point, int n,
-                                                  const Wants& wants) const {
+  __attribute__((noinline)) void advance_observed(Track<M, O, Real>& track, typename M::template Point<Real>& point,
+                                                  int n, const Wants& wants) const {
     track.peak = Real(0.0);
     for (Real& low : track.low) low = Real(std::numeric_limits<double>::infinity());
     for (int step = 0; step < n; ++step) {
@@ -158,7 +161,8 @@ struct Mover {
 
   // The iterate w_t into the reducers and the ring.
   template <class Real>
-  EOSFAST_INLINE void observe(Track<M, O, Real>& track, typename M::template Point<Real>& point, const Wants& wants) const {
+  EOSFAST_INLINE void observe(Track<M, O, Real>& track, typename M::template Point<Real>& point,
+                              const Wants& wants) const {
     track.peak = max(track.peak, model->reach(track.w, track.model_fields()));
     if (wants.quantity[0] || wants.quantity[1] || wants.quantity[2]) {
       Real q[kQuantities];
@@ -174,8 +178,8 @@ struct Mover {
   }
 
   template <class Real>
-  __attribute__((noinline)) void quantities(const Track<M, O, Real>& track, typename M::template Point<Real>& point, const Wants& wants,
-                                 Real* q) const {
+  __attribute__((noinline)) void quantities(const Track<M, O, Real>& track, typename M::template Point<Real>& point,
+                                            const Wants& wants, Real* q) const {
     const Real* const f = track.model_fields();
     model->visit(point, track.w, f);
     for (int i = 0; i < kQuantities; ++i) q[i] = Real(std::numeric_limits<double>::quiet_NaN());
@@ -231,7 +235,8 @@ struct Mover {
     });
     Real u[M::kMaxDim], velocity[Track<M, O, Real>::kStateStorage];
     for (int i = 0; i < dim; ++i) u[i] = track.tangent[static_cast<std::size_t>(i)];
-    for (int i = 0; i < O::kStates * M::kMaxDim; ++i) velocity[i] = track.tangent[static_cast<std::size_t>(M::kMaxDim + i)];
+    for (int i = 0; i < O::kStates * M::kMaxDim; ++i)
+      velocity[i] = track.tangent[static_cast<std::size_t>(M::kMaxDim + i)];
     O::step(dim, u, velocity, track.fields, [&](const Real* at, Real* g) {
       for (int i = 0; i < dim; ++i) {
         g[i] = H[i * dim] * at[0];

@@ -2,14 +2,14 @@
 //
 //   f(x) = a_minus sum_j relu(-x_j + b) + a_plus sum_j relu(x_j + b),   loss = mean_i log(1 + exp(-y_i f(x_i))).
 //
-// Only sums over the coordinates enter, and they are piecewise linear in b. With every sample sorted once and sums of its
-// k smallest and k largest entries kept,
+// Only sums over the coordinates enter, and they are piecewise linear in b. With every sample sorted once and sums of
+// its k smallest and k largest entries kept,
 //
 //   S_minus(b) = N_minus b - below(N_minus),  N_minus = #{x_j < b},
 //   S_plus(b)  = N_plus  b + above(N_plus),   N_plus  = #{x_j > -b},
 //
-// a step costs O(n) for any d: the counts are cursors that seldom move, and an interval of b in which none moves is kept.
-// Sums run from the extreme entries inwards, so that the few terms of a far tail are not lost in a large total.
+// a step costs O(n) for any d: the counts are cursors that seldom move, and an interval of b in which none moves is
+// kept. Sums run from the extreme entries inwards, so that the few terms of a far tail are not lost in a large total.
 #pragma once
 
 #include <algorithm>
@@ -36,12 +36,12 @@ struct ThresholdNeuron {
   static constexpr bool kSideBySide = false;  // vectorised over the samples of one run
 
   std::ptrdiff_t n = 0, d = 0;
-  std::ptrdiff_t blocks = 0;      // ceil(n / kLanes)
-  std::vector<double> sorted;     // (n, d) ascending
-  std::vector<double> below;      // (n, d + 1): sum of the k smallest
-  std::vector<double> above;      // (n, d + 1): sum of the k largest
-  std::vector<double> labels;     // (8 blocks): y, then zeros, which drop out of every sum
-  double largest = 0.0;           // max |x_ij|
+  std::ptrdiff_t blocks = 0;   // ceil(n / kLanes)
+  std::vector<double> sorted;  // (n, d) ascending
+  std::vector<double> below;   // (n, d + 1): sum of the k smallest
+  std::vector<double> above;   // (n, d + 1): sum of the k largest
+  std::vector<double> labels;  // (8 blocks): y, then zeros, which drop out of every sum
+  double largest = 0.0;        // max |x_ij|
 
   ThresholdNeuron() = default;
   ThresholdNeuron(const double* X, const double* y, std::ptrdiff_t n_, std::ptrdiff_t d_, int num_threads)
@@ -147,9 +147,7 @@ struct ThresholdNeuron {
   }
 
   // |f| <= d (|a_minus| + |a_plus|) (max |x| + |b|) and loss <= log 2 + |f|.
-  double reach(const double* w, const double*) const {
-    return (abs(w[0]) + abs(w[1])) * (largest + abs(w[2]));
-  }
+  double reach(const double* w, const double*) const { return (abs(w[0]) + abs(w[1])) * (largest + abs(w[2])); }
   double loss_bound(double reach, const double*) const { return fma(1.01 * static_cast<double>(d), reach, 1.0); }
 
   // The share of samples with sign(f) = y, on the training data.

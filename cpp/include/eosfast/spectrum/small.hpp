@@ -44,7 +44,8 @@ void jacobi(int dim, Real* A, Real* V) {
         rotated = true;
         // tan of the angle: t = sign(theta) / (|theta| + sqrt(theta^2 + 1)), theta = (c - a) / (2 b)
         const Real theta = (c - a) / (b + b);
-        const Real t = select(live, copysign(Real(1.0), theta) / (abs(theta) + hypotenuse(theta, Real(1.0))), Real(0.0));
+        const Real t =
+            select(live, copysign(Real(1.0), theta) / (abs(theta) + hypotenuse(theta, Real(1.0))), Real(0.0));
         const Real cosine = Real(1.0) / sqrt(fma(t, t, Real(1.0))), sine = t * cosine;
         const auto rotate = [&](Real& p, Real& q) {
           const Real old = p;
@@ -93,9 +94,8 @@ inline Eigenpairs eigenpairs(int dim, const std::vector<double>& H, int k) {
   jacobi(dim, A.data(), V.data());
   std::vector<std::size_t> order(size);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) {
-    return A[i * (size + 1)] > A[j * (size + 1)];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t i, std::size_t j) { return A[i * (size + 1)] > A[j * (size + 1)]; });
   Eigenpairs out;
   for (std::size_t c = 0; c < count; ++c) out.values.push_back(A[order[c] * (size + 1)]);
   out.values[0] = largest_eigenvalue(dim, largest.data());  // the same bits as in a sweep
