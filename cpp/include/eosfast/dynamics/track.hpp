@@ -2,9 +2,9 @@
 // run move tracks, and a lane taken out of the eight goes on as a single one with the same bits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <iterator>
 #include <limits>
 #include <vector>
@@ -100,9 +100,9 @@ struct Mover {
     const int dim = model->dim();
     Real w[P][M::kMaxDim], state[P][Track<M, O, Real>::kStateStorage], fields[P][O::kFields + M::kFields], peak[P];
     for (int p = 0; p < P; ++p) {
-      std::memcpy(w[p], tracks[p].w, sizeof w[p]);
-      std::memcpy(state[p], tracks[p].state, sizeof state[p]);
-      std::memcpy(fields[p], tracks[p].fields, sizeof fields[p]);
+      std::copy_n(tracks[p].w, std::size(w[p]), w[p]);
+      std::copy_n(tracks[p].state, std::size(state[p]), state[p]);
+      std::copy_n(tracks[p].fields, std::size(fields[p]), fields[p]);
       peak[p] = Real(0.0);
       tracks[p].low[kLoss] = Real(std::numeric_limits<double>::infinity());
     }
@@ -124,8 +124,8 @@ struct Mover {
     }
     for (int p = 0; p < P; ++p) {
       peak[p] = max(peak[p], model->reach(w[p], fields[p] + O::kFields));
-      std::memcpy(tracks[p].w, w[p], sizeof w[p]);
-      std::memcpy(tracks[p].state, state[p], sizeof state[p]);
+      std::copy_n(w[p], std::size(w[p]), tracks[p].w);
+      std::copy_n(state[p], std::size(state[p]), tracks[p].state);
       tracks[p].peak = peak[p];
       tracks[p].t = tracks[p].t + Real(static_cast<double>(n));
     }
