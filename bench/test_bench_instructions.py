@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 CHECK = Path(__file__).parent / "callgrind/check.py"
 
 
+@pytest.mark.benchmark(timer=time.perf_counter)
 def test_instruction_counts(race):
     race.benchmark.group = "instructions of the hot kernels"
     command = [sys.executable, str(CHECK)]

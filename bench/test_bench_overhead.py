@@ -6,6 +6,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ import json, sys, time
 sys.path[:0] = json.loads(sys.argv[1])
 import numpy as np, xarray
 import eosfast as eos
-xarray.Dataset({"a": ("t", [0.0])}, {"t": [0]})  # the first Dataset of a process makes xarray look for optional packages
+xarray.Dataset({"a": ("t", [0.0])}, {"t": [0]})  # at the first Dataset, xarray looks for optional packages
 if sys.argv[2] == "train":
     def call():
         return eos.train(eos.SingleNeuron(), [0.3, 15.0], eos.GD(0.01), num_steps=1000)
@@ -47,6 +48,7 @@ def seconds_to_import(module):
     return float(fresh("-c", IMPORT.format(module)))
 
 
+@pytest.mark.benchmark(timer=time.perf_counter)
 @pytest.mark.parametrize("module", ["eosfast", "numpy", "xarray", "jax", "numba"])
 def test_import(race, module):
     """`import <module>` in fresh interpreters, in turn with `import numpy`, which eosfast needs itself."""
@@ -66,6 +68,7 @@ def test_import(race, module):
     race.note(Ratio("P10", "import in a fresh process", module, "numpy", ratio, goal))
 
 
+@pytest.mark.benchmark(timer=time.perf_counter)
 @pytest.mark.parametrize("verb", ["train", "sweep"])
 def test_first_call(race, verb):
     """The first call in a fresh process over the later ones: nothing is compiled. (The import of xarray is apart.)"""

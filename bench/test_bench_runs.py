@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -61,6 +62,7 @@ def test_runs_side_by_side(race, loss, count):
 
 @pytest.mark.parametrize("loss", neuron_runs.LOSSES)
 @pytest.mark.parametrize("variant", sorted(_cpu.variants()))
+@pytest.mark.benchmark(timer=time.perf_counter)
 def test_register_width(race, loss, variant):
     """The instruction-set variants of this build: two, four or eight numbers in a register. Each in its own process."""
     race.benchmark.group = f"P1 instruction sets, {loss}"

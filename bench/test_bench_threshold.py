@@ -1,8 +1,8 @@
 """P3. What does a step of the tied ReLU network (`ThresholdNeuron`) cost on n = 300 samples, and does it depend on d?
 
 The step size is 100/d^2 throughout, four times the threshold 8 pi/d^2 between the two regimes of the paper: what
-happens then depends on d only through time scales. From the standard start b drifts and the sums over the coordinates
-change at nearly every step (`start`); later b hardly moves and they stay (`settled`).
+happens then depends on d through time scales only, of the order of d^2 steps. From the standard start b drifts, and the
+sums over the coordinates change at nearly every step; later b hardly moves and they stay (`settled`).
 """
 
 from __future__ import annotations
@@ -95,16 +95,24 @@ class TestAgainstPeers:
         np.testing.assert_allclose(found[0], expected, rtol=1e-6 if quick else rival.rtol)
 
 
-@pytest.mark.parametrize("begin", [start, settled], ids=lambda begin: begin.__name__)
-@pytest.mark.parametrize("d", D)
-def test_dimension(race, begin, d):
-    """A step at this d over one at d = 200, each from the same kind of start."""
-    race.benchmark.group = f"P3 dimension, {begin.__name__}"
+PHASES = {
+    "start": (start, lambda d: 200_000),  # at large d all of it is transient
+    "transient": (start, lambda d: d * d // 20),  # the same time lr*t for every d: b comes about as far
+    "settled": (settled, lambda d: 200_000),
+}
+
+
+@pytest.mark.parametrize(("phase", "d"), [(phase, d) for phase in PHASES for d in D if PHASES[phase][1](d) >= 2000])
+def test_dimension(race, phase, d):
+    """A step at this d over one at d = 200, in the same phase of the training."""
+    race.benchmark.group = f"P3 dimension, {phase}"
+    begin, length = PHASES[phase]
     d = race.size(d, min(d, 1000))
-    num_steps, early = race.size(200_000, 500), 100 if d <= 2000 else 10
+    steps = [race.size(length(each), min(length(each), 2000)) for each in (d, 200)]
+    early = 100 if d <= 2000 else 10
     result = race(
-        our_run(d, begin(d), num_steps, [early]), our_run(200, begin(200), num_steps), names=(f"d={d}", "d=200"),
-        steps=num_steps, question="P3", what=f"dimension, {begin.__name__}", goal="<= 1.3" if d == 20_000 else "",
+        our_run(d, begin(d), steps[0], [early]), our_run(200, begin(200), steps[1]), names=(f"d={d}", "d=200"),
+        steps=tuple(steps), question="P3", what=f"dimension, {phase}", goal="<= 1.3" if d == 20_000 else "",
     )  # fmt: skip
     check(d, begin, result, [early])
 

@@ -10,7 +10,7 @@ template <class Loss>
 struct Tracks {
   using Model = eosfast::SingleNeuron<Loss>;
   using Track = eosfast::Track<Model, eosfast::GD, eosfast::Lanes>;
-  static constexpr int kTracks = 4, kSlices = 10;  // as many tracks as the ensemble has
+  static constexpr int kTracks = 2, kSlices = 10;  // tracks as in the ensemble, with four doubles in a register
 
   Model model;
   eosfast::Plan plan;
