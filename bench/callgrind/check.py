@@ -29,7 +29,7 @@ ALLOWED_GROWTH = 0.02
 
 # The flags of the variant x86_64_v3 in CMakeLists.txt, without OpenMP.
 FLAGS = [
-    *("-std=c++20", "-O2", "-march=x86-64-v3", "-mtune=generic", "-fvisibility=hidden"),
+    *("-std=c++20", "-O3", "-march=x86-64-v3", "-mtune=generic", "-fvisibility=hidden"),
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
     *("-DEOSFAST_ISA=x86_64_v3", "-DEIGEN_MAX_ALIGN_BYTES=64", "-DEIGEN_DONT_PARALLELIZE", "-DEIGEN_MPL2_ONLY"),
 ]
