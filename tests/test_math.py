@@ -2,6 +2,8 @@
 
 Errors are counted in units of the last place of the exact value, or of 2^-1074 where that is subnormal. The exact
 values come from mpmath; where the platform's long double is longer than a double, a denser set is compared with that.
+
+Longer than other test files: what each function ought to give stands in one place, beside the bounds it is held to.
 """
 
 from __future__ import annotations
