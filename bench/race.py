@@ -1,7 +1,7 @@
 """A race: a subject and its opponent take turns, round by round, so that both see the same machine.
 
 `Race` measures one callable with pytest-benchmark and runs the opponent once before each round; the ratio of the two
-medians goes into `extra_info` and into the table at the end of the session. With ``--benchmark-disable`` the subject
+medians goes into `extra_info` and into the table at the end of the run. With ``--benchmark-disable`` the subject
 runs once, on a small problem.
 """
 
