@@ -70,6 +70,9 @@ def sweep(
 ) -> tuple[int, bool]:
     """Many independent runs, one for each element of `shape`; returns how many finished, and if Ctrl-C was heard."""
 
+def activation(name: str, linear: float, gain: float, h: float, x: Array) -> tuple[Array, Array, Array]:
+    """Values, first and second derivatives of ``linear u + gain base(u)`` at `x`, each of its shape."""
+
 def math(name: str, x: Array, lanes: bool) -> Array:
     """A lane function, elementwise: on lanes, or one number at a time (the same bits)."""
 
