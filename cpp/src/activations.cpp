@@ -54,7 +54,7 @@ void bases(const Activation& a, const double* u, std::size_t count, double* valu
 // with opposite signs, they are added in smaller units.
 void combine(const Activation& a, std::size_t count, const Block& u, Block& value, Block& first, Block& second) {
   const double larger = std::max(std::fabs(a.linear), std::fabs(a.gain));
-  const double unit = larger > 0.0 ? std::ldexp(1.0, -std::ilogb(larger)) : 1.0;
+  const double unit = larger > 0.0 ? std::ldexp(1.0, std::min(1000, -std::ilogb(larger))) : 1.0;
   const Lanes linear(a.linear), gain(a.gain), small_linear(a.linear * unit), small_gain(a.gain * unit);
   for (std::size_t i = 0; i < count; i += kLanes) {
     const Lanes x = Lanes::load(&u[i]), y = Lanes::load(&value[i]), sixteenth(0.0625);

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from eosfast import datasets
 from eosfast._dispatch import isa
 from eosfast._version import __version__
+from eosfast.activations import HuberizedReLU, Leaky, activation
 from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
 from eosfast.models import MeanModel, ScalarProduct, SingleNeuron, ThresholdNeuron
@@ -40,6 +41,9 @@ __all__ = [
     "ScalarProduct",
     "MeanModel",
     "ThresholdNeuron",
+    "activation",
+    "HuberizedReLU",
+    "Leaky",
     "Dataset",
     "datasets",
     "Spectrum",
