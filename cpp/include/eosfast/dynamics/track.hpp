@@ -18,9 +18,8 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-inline constexpr int kSlice = 240;   // steps between two looks at a run
-inline constexpr int kAnchor = 960;  // steps between two bitwise comparisons: an orbit whose period divides it is found
-inline constexpr int kRing = 512;    // kWindow + kSlice, rounded up: a slice may overshoot the end of a run
+inline constexpr int kSlice = 240;  // steps between two looks at a run
+inline constexpr int kRing = 512;   // kWindow + kSlice, rounded up: a slice may overshoot the end of a run
 
 template <class M, class O, class Real>
 struct Track {
