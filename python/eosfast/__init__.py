@@ -15,7 +15,15 @@ from eosfast._version import __version__
 from eosfast.activations import HuberizedReLU, Leaky, activation
 from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
-from eosfast.models import MeanModel, ScalarProduct, SingleNeuron, ThresholdNeuron
+from eosfast.models import (
+    MLP,
+    LogisticRegression,
+    MeanModel,
+    ScalarProduct,
+    SingleNeuron,
+    ThresholdNeuron,
+    TwoLayerNetwork,
+)
 from eosfast.optimizers import GD, HeavyBall, Nesterov
 from eosfast.record import Record
 from eosfast.resources import build_info
@@ -41,6 +49,9 @@ __all__ = [
     "ScalarProduct",
     "MeanModel",
     "ThresholdNeuron",
+    "LogisticRegression",
+    "TwoLayerNetwork",
+    "MLP",
     "activation",
     "HuberizedReLU",
     "Leaky",
