@@ -9,7 +9,8 @@ import numpy as np
 
 from eosfast.activations import activation
 from eosfast.arguments import Integer
-from eosfast.models.network import Chain, Network
+from eosfast.models.chain import Chain
+from eosfast.models.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
