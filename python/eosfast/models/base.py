@@ -208,7 +208,10 @@ class Model(ValueObject):
                 "use hvp(w, v) instead"
             )
         rows = self._outer(core.hessian(self._prepared(), self._inner(self._weights(w))))
-        return rows if len(rows) == self.dim else self._outer(np.ascontiguousarray(rows.T))
+        if len(rows) == self.dim:
+            return rows
+        whole = self._outer(np.ascontiguousarray(rows.T))
+        return np.asarray(0.5 * (whole + whole.T))
 
     def sharpness(self, w: ArrayLike, *, k: int = 1, tol: float = 1e-8, seed: int = 0) -> Spectrum:
         """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, in closed form or from the dense matrix

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LogisticRegression(Network):
     """The mean logistic loss of a linear predictor, ``L(w) = mean_i log(1 + exp(-y_i x_i.w))``.
 

@@ -37,7 +37,7 @@ class WidthsField:
         return objects([self.check(name, value) for value in values])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MLP(Network):
     """A fully connected network, ``f(x) = W_N phi(... phi(W_1 x + b_1) ...) + b_N``.
 

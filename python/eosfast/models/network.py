@@ -33,7 +33,7 @@ DTYPES = ("float64", "float32")
 _PREPARED: Remembered[PreparedModel] = Remembered()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(DataModel):
     """Base of the networks."""
 
@@ -41,6 +41,11 @@ class Network(DataModel):
 
     dtype: str = field(default="float64", kw_only=True, metadata=allowed(Choice(DTYPES)))
     reduce: bool = field(default=True, kw_only=True, metadata=allowed(Flag()))
+
+    def __repr__(self) -> str:
+        """Return the call that makes the model, arguments that can only be named last."""
+        items = sorted(fields(self), key=lambda item: bool(item.kw_only))
+        return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in items)})"
 
     # ------------------------------------------------------------------------------------------- what a subclass says
 
@@ -117,15 +122,19 @@ class Network(DataModel):
             return core.accuracy(self._prepared(), self._inner(self._weights(w)), None, None)
         Instance(Dataset).check("data", data)
         if data.d != self.data.d or data.y.shape[1:] != self.data.y.shape[1:]:
+            labels = "(n,)" if self.data.y.ndim == 1 else f"(n, {self.data.y.shape[1]})"
             raise ValueError(
-                f"data must have X (n, {self.data.d}) and y {('n', *self.data.y.shape[1:])} as in {self!r}, "
+                f"data must have X (n, {self.data.d}) and y {labels} as in {self!r}, "
                 f"got X {data.X.shape} and y {data.y.shape}"
             )
+        check_targets("data", self._loss, data.y)
         f = self.predict(w, data.X)
         if f.ndim == 1:
             return float(np.mean(f * data.y > 0))
-        labels = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
-        return float(np.mean((np.argmax(f, axis=1) == labels) & np.isfinite(f).all(axis=1)))
+        classes = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
+        if classes.max() >= f.shape[1]:
+            raise ValueError(f"data must have labels from 0 to {f.shape[1] - 1} as in {self!r}, got {classes.max():g}")
+        return float(np.mean((np.argmax(f, axis=1) == classes) & np.isfinite(f).all(axis=1)))
 
     def margin(self, w: ArrayLike) -> float:
         """Return the normalised margin ``min_i y_i f(x_i) / ||w||^p``, p the degree of homogeneity of f in the trained
@@ -249,6 +258,9 @@ class Network(DataModel):
         values, vectors, residuals, converged, matvecs = found
         if inner.size == self.dim:
             return Spectrum(values, vectors, residuals, converged, matvecs)
+        if not np.isfinite(values).all():
+            unknown = np.full(k, np.nan)
+            return Spectrum(unknown, np.full((self.dim, k), np.nan), unknown.copy(), np.zeros(k, dtype=bool), matvecs)
         return self._with_zeros(k, values, vectors.T, residuals, converged, matvecs)
 
     def _with_zeros(
@@ -340,7 +352,7 @@ class Network(DataModel):
             return w
         first = self._first(None)
         inside = space.inside(w[..., :first].reshape(-1, self.data.d))
-        return np.concatenate([inside.reshape(*w.shape[:-1], -1), w[..., first:]], axis=-1)
+        return np.concatenate([inside.reshape(*w.shape[:-1], self._first(space)), w[..., first:]], axis=-1)
 
     def _outer(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         space = self._space
@@ -348,7 +360,7 @@ class Network(DataModel):
             return v
         first = self._first(space)
         outside = space.outside(v[..., :first].reshape(-1, space.rank))
-        return np.concatenate([outside.reshape(*v.shape[:-1], -1), v[..., first:]], axis=-1)
+        return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
     def _null_norm(self, w: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space: it never changes along a run."""
