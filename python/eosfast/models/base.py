@@ -20,15 +20,17 @@ import numpy as np
 
 from eosfast._dispatch import core
 from eosfast.arguments import Integer, Real, finite_array, numbers_array, one_of, shown
-from eosfast.spectrum import Spectrum
+from eosfast.spectrum import Spectrum, hessian_operator, hessian_spectrum
 from eosfast.value_object import ValueObject
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy.sparse.linalg import LinearOperator
 
     from eosfast._core import PreparedModel
 
 LARGEST_DENSE_DIM = 4096
+LARGEST_DENSE_SPECTRUM = 64
 
 
 class Model(ValueObject):
@@ -210,7 +212,7 @@ class Model(ValueObject):
 
     def sharpness(self, w: ArrayLike, *, k: int = 1, tol: float = 1e-8, seed: int = 0) -> Spectrum:
         """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, in closed form or from the dense matrix
-        where `dim` is small.
+        up to `dim` = 64, by block Lanczos (see `eosfast.lanczos`) beyond.
 
         Parameters
         ----------
@@ -234,10 +236,35 @@ class Model(ValueObject):
         """
         k = Integer(least=1, most=self.dim).check("k", k)
         tol = Real(above=0).check("tol", tol)
-        Integer().check("seed", seed)
-        values, vectors, residuals = core.eigs(self._prepared(), self._weights(w), k)
+        seed = Integer().check("seed", seed)
+        w = self._weights(w)
+        prepared = self._prepared()
+        if self.dim > LARGEST_DENSE_SPECTRUM:
+            return hessian_spectrum(lambda V: core.hvp(prepared, w, V), self.dim, k, tol, seed)
+        values, vectors, residuals = core.eigs(prepared, w, k)
         converged = residuals <= tol * np.max(np.abs(values))
         return Spectrum(values, vectors, residuals, converged, matvecs=0)
+
+    def hessian_operator(self, w: ArrayLike) -> LinearOperator:
+        """Return the Hessian at `w` as a SciPy operator, for `eosfast.lanczos` or any solver of SciPy.
+
+        Parameters
+        ----------
+        w : array_like, shape (dim,)
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Shape (dim, dim), float64, symmetric.
+
+        Raises
+        ------
+        ValueError
+            `w` has the wrong shape.
+        ImportError
+            SciPy is not installed.
+        """
+        return hessian_operator(self, w)
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with its random data drawn anew, or the model itself if nothing of it is random.
