@@ -245,7 +245,7 @@ def test_phase_times_of_hand_made_losses():
         theory.phase_times([[0.5]], 1.0, 1, linear)
 
 
-# ------------------------------------------------------------------------------------------- the phase before, and rates
+# ------------------------------------------------------------------------------------------ the phase before, and rates
 
 
 @pytest.mark.parametrize("eta", [4.0, 16.0, 200.0])
