@@ -26,7 +26,8 @@ def members():
                 inherited = any(member in vars(base) for base in thing.__mro__ if base.__module__.startswith("eosfast"))
                 if inherited and not member.startswith("_"):
                     yield f"{name}.{member}", getattr(thing, member)
-    yield "datasets.sparse_coding", eos.datasets.sparse_coding
+    for name in eos.datasets.__all__:
+        yield f"datasets.{name}", getattr(eos.datasets, name)
 
 
 MEMBERS = dict(members())
