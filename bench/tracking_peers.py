@@ -73,18 +73,18 @@ def largest(product: Callable[[Any], Any], dim: int, **options: Any) -> tuple[fl
 
 
 class Point:
-    """Loss, gradient and Hessian-vector products at w, by the formulas above. `xp` is NumPy or jax.numpy."""
+    """The gradient and Hessian-vector products at w, by the formulas above."""
 
-    def __init__(self, problem: Tracked, w: Any, xp: Any = np) -> None:
-        self.problem, self.xp = problem, xp
+    def __init__(self, problem: Tracked, w: NDArray[np.float64]) -> None:
+        self.problem = problem
         self.W1, self.b1, self.W2, self.b2 = problem.blocks(w)
-        self.A = xp.tanh(problem.X @ self.W1.T + self.b1)
+        self.A = np.tanh(problem.X @ self.W1.T + self.b1)
         self.R = (self.A @ self.W2.T + self.b2 - problem.Y) / len(problem.Y)
         self.D = 1.0 - self.A * self.A
         self.back = self.R @ self.W2
 
     def flat(self, *blocks: Any) -> Any:
-        return self.xp.concatenate([block.ravel() for block in blocks])
+        return np.concatenate([block.ravel() for block in blocks])
 
     def gradient(self) -> Any:
         delta = self.back * self.D
@@ -136,38 +136,59 @@ def torch_steps(problem: Tracked, num_steps: int) -> Run:
     return run
 
 
-def jax_steps(problem: Tracked, num_steps: int, *, expert: bool = False) -> Run:
+def jax_plain_steps(problem: Tracked, num_steps: int) -> Run:
     jnp, jit = jax().numpy, jax().jit
     X, Y = jnp.asarray(problem.X), jnp.asarray(problem.Y)
-    on_device = Tracked(X, Y, problem.m, problem.w0, problem.lr)
 
     def loss(w: Any) -> Any:
         W1, b1, W2, b2 = problem.blocks(w)
         return ((jnp.tanh(X @ W1.T + b1) @ W2.T + b2 - Y) ** 2).sum() / (2 * len(Y))
 
-    def hidden(w: Any) -> tuple[Any, ...]:
-        """What the products at w share, and the next w."""
-        point = Point(on_device, w, jnp)
-        return (w, point.A, point.R, point.D, point.back), w - problem.lr * point.gradient()
-
-    def manual(shared: tuple[Any, ...], v: Any) -> Any:
-        point = object.__new__(Point)
-        point.problem, point.xp = on_device, jnp
-        w, point.A, point.R, point.D, point.back = shared
-        point.W1, point.b1, point.W2, point.b2 = problem.blocks(w)
-        return point.product(v)
-
     gradient = jax().grad(loss)
-    by_tool = jit(lambda w: (w, w - problem.lr * gradient(w))), jit(lambda w, v: jax().jvp(gradient, (w,), (v,))[1])
-    step, product = (jit(hidden), jit(manual)) if expert else by_tool
+    step = jit(lambda w: (w, w - problem.lr * gradient(w)))
+    product = jit(lambda w, v: jax().jvp(gradient, (w,), (v,))[1])
+    return tracked(problem, num_steps, step, product)
+
+
+def jax_expert_steps(problem: Tracked, num_steps: int) -> Run:
+    """The formulas with the samples along the last axis, which is how XLA multiplies fastest; X stored both ways."""
+    jnp, jit = jax().numpy, jax().jit
+    X, Xt = jnp.asarray(problem.X), jnp.asarray(np.ascontiguousarray(problem.X.T))
+    Yt, n = jnp.asarray(np.ascontiguousarray(problem.Y.T)), len(problem.X)
+
+    def flat(*blocks: Any) -> Any:
+        return jnp.concatenate([block.ravel() for block in blocks])
+
+    def step(w: Any) -> Any:
+        W1, b1, W2, b2 = problem.blocks(w)
+        A = jnp.tanh(W1 @ Xt + b1[:, None])
+        R = (W2 @ A + b2[:, None] - Yt) / n
+        D, back = 1.0 - A * A, W2.T @ R
+        delta = back * D
+        gradient = flat(delta @ X, delta.sum(axis=1), (A @ R.T).T, R.sum(axis=1))
+        return (W2, A, R, D, back), w - problem.lr * gradient
+
+    def product(shared: tuple[Any, ...], v: Any) -> Any:
+        W2, A, R, D, back = shared
+        V1, c1, V2, c2 = problem.blocks(v)
+        dA = D * (V1 @ Xt + c1[:, None])
+        dR = (W2 @ dA + V2 @ A + c2[:, None]) / n
+        ddelta = (W2.T @ dR + V2.T @ R) * D - 2.0 * A * dA * back
+        return flat(ddelta @ X, ddelta.sum(axis=1), (A @ dR.T + dA @ R.T).T, dR.sum(axis=1))
+
+    return tracked(problem, num_steps, jit(step), jit(product), ncv=4)
+
+
+def tracked(problem: Tracked, num_steps: int, step: Any, product: Any, ncv: int | None = None) -> Run:
+    """Steps and solves; with `ncv` a solve begins with the last eigenvector, in a space of so many vectors."""
 
     def run() -> tuple[Any, ...]:
-        w, found, products, vector = jnp.asarray(problem.w0), [], 0, None
+        w, found, products, vector = jax().numpy.asarray(problem.w0), [], 0, None
         for index in range(num_steps + 1):
             shared, after = step(w)
-            options = {"ncv": 4, "v0": vector} if expert and vector is not None else {}
+            warm = {"ncv": ncv, "v0": vector} if ncv and vector is not None else {}
             value, vector, count = largest(
-                lambda v, shared=shared: np.asarray(product(shared, v)), len(problem.w0), **options
+                lambda v, shared=shared: np.asarray(product(shared, v)), len(problem.w0), **warm
             )
             found.append(value)
             products += count
@@ -177,12 +198,8 @@ def jax_steps(problem: Tracked, num_steps: int, *, expert: bool = False) -> Run:
     return run
 
 
-def jax_expert_steps(problem: Tracked, num_steps: int) -> Run:
-    return jax_steps(problem, num_steps, expert=True)
-
-
 TRACKERS = [
     Peer("torch + eigsh", "torch", torch_steps),
-    Peer("JAX + eigsh", "jax", jax_steps),
+    Peer("JAX + eigsh", "jax", jax_plain_steps),
     Peer("JAX expert", "jax", jax_expert_steps),
 ]
