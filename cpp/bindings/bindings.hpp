@@ -10,10 +10,12 @@ inline namespace EOSFAST_ISA {
 
 namespace py = pybind11;
 
+void bind_activation(py::module_& m);
 void bind_info(py::module_& m);
 void bind_model(py::module_& m);
 void bind_train(py::module_& m);
 void bind_sweep(py::module_& m);
+void bind_spectrum(py::module_& m);
 
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast

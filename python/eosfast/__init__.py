@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any
 from eosfast import datasets
 from eosfast._dispatch import isa
 from eosfast._version import __version__
+from eosfast.activations import HuberizedReLU, Leaky, activation
 from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
-from eosfast.models import MeanModel, ScalarProduct, SingleNeuron, ThresholdNeuron
+from eosfast.models import (
+    MLP,
+    LogisticRegression,
+    MeanModel,
+    ScalarProduct,
+    SingleNeuron,
+    ThresholdNeuron,
+    TwoLayerNetwork,
+)
 from eosfast.optimizers import GD, HeavyBall, Nesterov
 from eosfast.record import Record
 from eosfast.resources import build_info
@@ -40,6 +49,12 @@ __all__ = [
     "ScalarProduct",
     "MeanModel",
     "ThresholdNeuron",
+    "LogisticRegression",
+    "TwoLayerNetwork",
+    "MLP",
+    "activation",
+    "HuberizedReLU",
+    "Leaky",
     "Dataset",
     "datasets",
     "Spectrum",

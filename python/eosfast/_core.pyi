@@ -4,7 +4,7 @@ Arrays are float64 and C-contiguous unless said otherwise. The Python layer has 
 calls: the core only asserts. Status codes: completed 0, converged 1, diverged 2, steady 3, interrupted 4, pending 5.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -69,6 +69,22 @@ def sweep(
     poll: Poll | None,
 ) -> tuple[int, bool]:
     """Many independent runs, one for each element of `shape`; returns how many finished, and if Ctrl-C was heard."""
+
+def activation(name: str, linear: float, gain: float, h: float, x: Array) -> tuple[Array, Array, Array]:
+    """Values, first and second derivatives of ``linear u + gain base(u)`` at `x`, each of its shape."""
+
+def lanczos(
+    matvec: Callable[[Array], Array], dim: int, k: int, v0: Array | None, tol: float, max_matvecs: int, seed: int
+) -> tuple[Array, Array, Array, NDArray[np.bool_], int]:
+    """The k largest eigenvalues, their vectors `(dim, k)`, residual norms, converged flags, and products spent.
+
+    `matvec` takes and returns `(dim, j)` arrays, in either order of memory.
+    """
+
+def track(
+    matvecs: Iterable[Callable[[Array], Array]], dim: int, k: int, tol: float, seed: int
+) -> list[tuple[Array, Array, Array, NDArray[np.bool_], int]]:
+    """What `lanczos` returns for each operator of a trajectory, by warm starts."""
 
 def math(name: str, x: Array, lanes: bool) -> Array:
     """A lane function, elementwise: on lanes, or one number at a time (the same bits)."""

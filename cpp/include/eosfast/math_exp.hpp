@@ -142,6 +142,44 @@ EOSFAST_INLINE Real logistic_density(const Real& x) {
   return fma(-scaled, scaled * Real(1.0 / kDecayScale), scaled);
 }
 
+// With e = e^-|x|: 2^64 c for c = e/(1 + e), q = 1/(1 + e) = 1 - c, and (1 - e)/(1 + e), relatively accurate near 0.
+// From |x| = 752 on even |x| c rounds to 0.
+inline constexpr double kLogisticEnd = 752.0;
+
+template <class Real>
+struct Logistic {
+  Real e_scaled, c_scaled, q, difference;
+};
+
+template <class Real>
+EOSFAST_INLINE Logistic<Real> logistic(const Real& x) {
+  const auto e = reduced_exp(max(Real(-kLogisticEnd), -abs(x)));
+  const Real power = power_of_two<64>(e.rounded), expm1_r = e.high + e.tail;
+  const Real scaled = fma(power, expm1_r, power);
+  const Real c = scaled / fma(scaled, Real(1.0 / kDecayScale), Real(1.0));
+  const Real q = fma(c, Real(-1.0 / kDecayScale), Real(1.0));
+  const Real unscaled = power * Real(1.0 / kDecayScale);
+  return {scaled, c, q, fma(-unscaled, expm1_r, Real(1.0) - unscaled) * q};
+}
+
+// tanh a = a (1 - z P(z)/Q(z)), z = a^2, for a <= 0.55, relative error 1e-3 of 2^-53. The common factor 1.65 keeps Q,
+// and Q + B and Q - B below, away from the lower end of a binade, where roundings weigh most.
+inline constexpr double kTanhFactor = 1.65, kTanhSeam = 0.5495;
+
+template <class Real>
+EOSFAST_INLINE Real tanh_numerator(const Real& z) {
+  constexpr double kP0 = kTanhFactor * 0.3333333333333333115611, kP1 = kTanhFactor * 0.02050036393535718758778,
+                   kP2 = kTanhFactor * 0.000199247388774358063749;
+  const Real upper = fma(Real(kP2), z, Real(kP1));
+  return fma(upper, z, Real(kP0));
+}
+template <class Real>
+EOSFAST_INLINE Real tanh_denominator(const Real& z) {
+  constexpr double kQ0 = kTanhFactor, kQ1 = kTanhFactor * 0.4615010918060672679293,
+                   kQ2 = kTanhFactor * 0.0232934169840824173804, kQ3 = kTanhFactor * 0.0002066080134888747966883;
+  return fma(fma(fma(Real(kQ3), z, Real(kQ2)), z, Real(kQ1)), z, Real(kQ0));
+}
+
 }  // namespace detail
 
 // e^x.
@@ -165,26 +203,12 @@ EOSFAST_INLINE Real expm1(const Real& x) {
 //   above it tanh a = 1 - 2 e/(1 + e) with e = e^(-2a) = 2^k (Q - B)/(Q + B), B/Q = tanh of the remainder rho.
 template <class Real>
 EOSFAST_INLINE Real tanh(const Real& x) {
-  // tanh a = a (1 - z P/Q) for a <= 0.55, relative error 1e-3 of 2^-53. The common factor 1.65 keeps Q, Q + B and Q - B
-  // away from the lower end of a binade, where roundings weigh most.
-  constexpr double kFactor = 1.65, kSeam = 0.5495;
-  constexpr double kP0 = kFactor * 0.3333333333333333115611, kP1 = kFactor * 0.02050036393535718758778,
-                   kP2 = kFactor * 0.000199247388774358063749;
-  constexpr double kQ0 = kFactor, kQ1 = kFactor * 0.4615010918060672679293, kQ2 = kFactor * 0.0232934169840824173804,
-                   kQ3 = kFactor * 0.0002066080134888747966883;
-  const auto denominator = [](const Real& z) __attribute__((always_inline)) {
-    return fma(fma(fma(Real(kQ3), z, Real(kQ2)), z, Real(kQ1)), z, Real(kQ0));
-  };
-  const auto numerator = [](const Real& z) __attribute__((always_inline)) {
-    const Real upper = fma(Real(kP2), z, Real(kP1));
-    return fma(upper, z, Real(kP0));
-  };
   const Real magnitude = abs(x);
-  const auto large = magnitude >= Real(kSeam);
+  const auto large = magnitude >= Real(detail::kTanhSeam);
   if constexpr (std::is_same_v<Real, double>) {  // a single number goes the short way: the same operations without k
     if (!large) {
-      const double z = x * x, q = denominator(z);
-      return detail::with_sign(fma(-2.0, (magnitude * z) * numerator(z) / (q + q), magnitude), x);
+      const double z = x * x, q = detail::tanh_denominator(z);
+      return detail::with_sign(fma(-2.0, (magnitude * z) * detail::tanh_numerator(z) / (q + q), magnitude), x);
     }
   }
   const Real a = min(Real(20.0), magnitude);                // tanh 20 rounds to 1, and NaN passes
@@ -193,7 +217,7 @@ EOSFAST_INLINE Real tanh(const Real& x) {
   const Real k = select(large, rounded - Real(kRoundBiased), Real(0.0));
   const Real rho = fma(k, Real(0.5 * detail::kLn2), a);  // e is small where this is inexact
   const Real z = rho * rho;
-  const Real Q = denominator(z), cubic = (rho * z) * numerator(z);
+  const Real Q = detail::tanh_denominator(z), cubic = (rho * z) * detail::tanh_numerator(z);
   const Real B = select(large, fma(rho, Q, -cubic), Real(0.0));
   const Real power = select(large, detail::power_of_two<-1023>(rounded), Real(1.0));
   const Real minus = Q - B, plus = Q + B;

@@ -94,6 +94,24 @@ EOSFAST_INLINE Real leading_half(const Real& x) {
   return from_bits(bits(x) & Integer<Real>(-(std::int64_t{1} << 27)));
 }
 
+// log(1 + e^x) = max(x, 0) + log(1 + e), e = e^-|x|, from `logistic(x)`, relatively accurate for x -> -inf too. The
+// logarithm is r + r^2 P(r) for r = e up to sqrt(2) - 1 and, above, -log c + r + r^2 P(r) for r = c (1 + e) - 1.
+template <class Real>
+EOSFAST_INLINE Real softplus(const Real& x, const Logistic<Real>& l) {
+  // (log(1 + r) - r)/r^2 on [0, 0.415]: 0.15 of 2^-53 of the logarithm
+  constexpr double kP[] = {-0x1.fffffffffff32p-2, 0x1.555555554a2bep-2, -0x1.fffffff9372dbp-3, 0x1.9999988df9575p-3,
+                           -0x1.55553cc9260d3p-3, 0x1.2490d221392fap-3, -0x1.ffe140b3d29f9p-4, 0x1.c63701c8a9a83p-4,
+                           -0x1.94bdeba379831p-4, 0x1.61001db7c05e9p-4, -0x1.1c455ee088c36p-4, 0x1.7cf7a580a7991p-5,
+                           -0x1.67bab5b6fe40fp-6, 0x1.5813b7e5f9e05p-8};
+  constexpr double kC = 0.70721435546875, kMinusLogC = 0x1.62bc4f3d3cd67p-2;
+  const Real e = l.e_scaled * Real(1.0 / kDecayScale);
+  const auto large = e > Real(0.4142);
+  const Real r = select(large, fma(e, Real(kC), Real(kC - 1.0)), e);
+  const Real leading = select(large, r * Real(kDecayScale), l.e_scaled);
+  const Real sum = fma(leading, r * polynomial(r, kP), leading);
+  return max(Real(0.0), x) + (sum + select(large, Real(kMinusLogC * kDecayScale), Real(0.0))) * Real(1.0 / kDecayScale);
+}
+
 }  // namespace detail
 
 // log x.
