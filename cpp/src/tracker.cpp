@@ -12,12 +12,13 @@ inline namespace EOSFAST_ISA {
 namespace {
 
 constexpr std::ptrdiff_t kDenseDim = 16;
-constexpr int kDeepSteps = 10;                      // products of a deep look
-constexpr int kDeepSoonest = 12, kDeepLatest = 64;  // solves between two of them: longer while they find nothing
-constexpr int kLongestBlind = 4;                    // solves in a row without the explorer, at most
-constexpr double kSafety = 4.0;                     // times the speed at which values move
-constexpr double kNear = 0.05;                      // a relative gap at which the explorer is always multiplied
-constexpr double kNoise = 0.02;                     // length of the random part of the explorer
+constexpr int kDeepSteps = 7;                      // products of a deep look
+constexpr int kDeepSoonest = 8, kDeepLatest = 32;  // solves between two of them: longer while they find nothing
+constexpr int kLongestBlind = 4;                   // solves in a row without the explorer, at most
+constexpr double kSafety = 4.0;                    // times the speed at which values move
+constexpr double kNear = 0.05;                     // a relative gap at which the explorer is always multiplied
+constexpr double kNoise = 0.02;                    // length of the random part of the explorer
+constexpr double kFresh = 0.5;                     // length of the random part of where a deep look starts
 constexpr double kDependent = 1e-14;
 constexpr int kRefinements = 60;
 
@@ -51,6 +52,7 @@ SpectrumResult Tracker::cold(const SymmetricProducts& products) {
   if (warm_) {
     found_.clear();
     last_.clear();
+    scout_.clear();
     remember_top(found.vectors);
     explorer_.resize(static_cast<std::size_t>(dim_));
     random_.direction(explorer_.data(), dim_);
@@ -150,14 +152,21 @@ bool Tracker::refine(const SymmetricProducts& products) {
   return false;
 }
 
-// A Krylov space of a random direction, orthogonal to all that is known.
+// A Krylov space, orthogonal to all that is known, of a fresh random direction and of the scout, what the last look
+// found behind the explorer: so that what rises from far below is sharpened from look to look.
 bool Tracker::look_deeper(const SymmetricProducts& products) {
   make_room(kDeepSteps + 1);
-  random_.direction(basis_.next(0), dim_);
+  double* const start = basis_.next(0);
+  random_.direction(start, dim_);
+  for (std::size_t i = 0; i < scout_.size(); ++i) start[i] = kFresh * start[i] + scout_[i];
   for (int step = 0; step < kDeepSteps && basis_.size() < dim_; ++step) {
     if (basis_.orthonormalise(1, kDependent * basis_.scale()) == 0) break;
     if (!take(1, products)) return false;
     std::copy_n(basis_.image(basis_.size() - 1), dim_, basis_.next(0));
+  }
+  if (basis_.size() > k_ + 1) {
+    scout_.resize(static_cast<std::size_t>(dim_));
+    basis_.vector(k_ + 1, scout_.data());
   }
   return true;
 }
@@ -172,15 +181,16 @@ void Tracker::remember_top(const std::vector<double>& vectors) {
     double overlap = 0.0;
     for (std::size_t i = j; i < j + size; ++i) overlap += vectors[i] * found_[i];
     const double sign = overlap < 0.0 ? -1.0 : 1.0;
-    double turned = 0.0, before = 0.0;
+    double turned = 0.0, now = 0.0, before = 0.0;
     for (std::size_t i = j; i < j + size; ++i) {
       change[i] = vectors[i] - sign * found_[i];
+      now += change[i] * change[i];
       if (last_.empty()) continue;
       turned += change[i] * sign * last_[i];
       before += last_[i] * last_[i];
     }
     constexpr double kSmall = 0.1;  // beyond, eigenvectors have swapped or turned within a cluster
-    if (!(before > 0.0 && before < kSmall)) continue;
+    if (!(before > 0.0 && before < kSmall && now < kSmall)) continue;
     const double alpha = std::clamp(turned / before, -1.0, 1.0);
     for (std::size_t i = j; i < j + size; ++i) top_[i] += alpha * change[i];
   }

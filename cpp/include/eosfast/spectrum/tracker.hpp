@@ -47,10 +47,10 @@ class Tracker {
   bool warm_ = false;         // whether the last solve left something to start from
   std::int64_t matvecs_ = 0;  // of the solve under way
 
-  std::vector<double> top_;       // k vectors: where the next solve starts
-  std::vector<double> last_;      // k vectors: the change of the eigenvectors in the last solve
-  std::vector<double> found_;     // k vectors: the eigenvectors of the last solve
-  std::vector<double> explorer_;  // one vector
+  std::vector<double> top_;               // k vectors: where the next solve starts
+  std::vector<double> last_;              // k vectors: the change of the eigenvectors in the last solve
+  std::vector<double> found_;             // k vectors: the eigenvectors of the last solve
+  std::vector<double> explorer_, scout_;  // one vector each
 
   int since_seen_ = 0;                // solves since the explorer was multiplied
   int since_deep_ = 0, deep_in_ = 0;  // solves since the last deep look, and between two of them
