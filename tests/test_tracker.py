@@ -99,11 +99,16 @@ def test_a_riser_out_of_the_bulk_is_found(k, speed):
     assert Tracked(matrices, k).check() < 2.5 * k + 0.5
 
 
-def test_many_risers_in_a_row():
+def test_many_risers_through_a_dense_front():
+    """Ten eigenvalues rise through others that lie 0.0075 apart. Which one is on top may be seen a few solves late, while
+    no more than one gap is at stake.
+    """
     rng = np.random.default_rng(0)
     speeds = np.where(np.arange(DIM) % 20 == 0, rng.uniform(0.5, 2.0, DIM), 0.0)
     start = np.linspace(-0.5, 1.0, DIM)
-    Tracked(turned([start + speeds * t for t in np.linspace(0.0, 1.0, 300)])).check()
+    tracked = Tracked(turned([start + speeds * t for t in np.linspace(0.0, 1.0, 300)]))
+    assert tracked.wrong().size <= 3
+    assert np.abs(tracked.values - tracked.exact).max() < 0.015
 
 
 def test_at_the_edge_of_stability_a_solve_costs_two_products():
