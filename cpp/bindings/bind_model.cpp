@@ -2,6 +2,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "calls.hpp"
+#include "eosfast/registry.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -25,7 +26,7 @@ py::dict registry() {
   return out;
 }
 
-py::capsule make_model(const std::string& name, const py::dict& values, int num_threads) {
+py::capsule make_model_capsule(const std::string& name, const py::dict& values, int num_threads) {
   Config config;
   py::list keep_alive;
   for (const auto& [key, value] : values) {
@@ -40,73 +41,127 @@ py::capsule make_model(const std::string& name, const py::dict& values, int num_
       config.set(field, value.cast<double>());
     }
   }
-  auto prepared = [&] {
+  auto model = [&] {
     const py::gil_scoped_release release;
-    return std::make_unique<PreparedModel>(prepare_model(name, config, num_threads));
+    return make_model(name, config, num_threads);
   }();
-  return py::capsule(prepared.release(), kCapsuleName, [](PyObject* capsule) {
-    delete static_cast<PreparedModel*>(PyCapsule_GetPointer(capsule, kCapsuleName));
+  return py::capsule(static_cast<void*>(model.release()), kCapsuleName, [](PyObject* capsule) {
+    delete static_cast<Model*>(PyCapsule_GetPointer(capsule, kCapsuleName));
   });
 }
 
-Array hessian_array(const PreparedModel& model, const Array& w) {
-  const auto size = static_cast<py::ssize_t>(dim(model));
-  const std::vector<double> H = hessian(model, vector_of(w, size, "w"));
-  return Array({size, size}, H.data());
+// f(model, w) without the GIL.
+template <class F>
+auto at(const py::capsule& capsule, const Array& w, F&& f) {
+  const Model& model = model_in(capsule);
+  const double* const here = vector_of(w, model.dim(), "w");
+  const py::gil_scoped_release release;
+  return f(model, here);
 }
 
-Array hvp(const py::capsule& capsule, const Array& w, const Array& V) {
-  const PreparedModel& model = model_in(capsule);
-  const py::ssize_t size = dim(model), k = V.shape(1);
-  const std::vector<double> H = hessian(model, vector_of(w, size, "w"));
-  Array out({size, k});
-  for (py::ssize_t i = 0; i < size; ++i)
-    for (py::ssize_t c = 0; c < k; ++c) {
-      double total = 0.0;
-      for (py::ssize_t j = 0; j < size; ++j) total = fma(H[static_cast<std::size_t>(i * size + j)], V.at(j, c), total);
-      out.mutable_at(i, c) = total;
-    }
+Array grad_array(const py::capsule& capsule, const Array& w) {
+  Array out(model_in(capsule).dim());
+  double* const to = out.mutable_data();
+  at(capsule, w, [&](const Model& model, const double* here) { model.grad(here, to); });
   return out;
 }
 
-py::tuple eigs(const py::capsule& capsule, const Array& w, int k) {
-  const PreparedModel& model = model_in(capsule);
-  const py::ssize_t size = dim(model);
-  const Eigenpairs pairs = eigenpairs(dim(model), hessian(model, vector_of(w, size, "w")), k);
-  return py::make_tuple(Array(k, pairs.values.data()), Array({size, py::ssize_t{k}}, pairs.vectors.data()),
-                        Array(k, pairs.residuals.data()));
+Array hessian_array(const py::capsule& capsule, const Array& w) {
+  const py::ssize_t size = model_in(capsule).dim();
+  const auto H = at(capsule, w, [](const Model& model, const double* here) { return model.hessian(here); });
+  return Array({size, size}, H.data());
+}
+
+// V (k, dim): Hessian times each row.
+Array hvp(const py::capsule& capsule, const Array& w, const Array& V) {
+  const py::ssize_t size = model_in(capsule).dim(), k = V.shape(0);
+  if (V.ndim() != 2 || V.shape(1) != size) bug("V must have shape (k, dim)");
+  Array out({k, size});
+  const double* const from = V.data();
+  double* const to = out.mutable_data();
+  at(capsule, w, [&](const Model& model, const double* here) { model.hvp(here, from, static_cast<int>(k), to); });
+  return out;
+}
+
+py::tuple sharpness(const py::capsule& capsule, const Array& w, int k, double tol, std::int64_t max_matvecs,
+                    std::uint64_t seed) {
+  LanczosOptions options;
+  options.k = k;
+  options.tol = tol;
+  if (max_matvecs > 0) options.max_matvecs = max_matvecs;
+  options.seed = seed;
+  Listener listener{py::none()};
+  const auto ask = listener.asker();
+  bool interrupted = false;
+  const SpectrumResult found = at(capsule, w, [&](const Model& model, const double* here) {
+    return model.sharpness(here, options, [&] { return interrupted = interrupted || ask(0); });
+  });
+  listener.rethrow();
+  if (interrupted) {
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    throw py::error_already_set();
+  }
+  const py::ssize_t size = model_in(capsule).dim();
+  Array vectors({size, py::ssize_t{k}});
+  for (py::ssize_t c = 0; c < k; ++c)
+    for (py::ssize_t i = 0; i < size; ++i)
+      vectors.mutable_at(i, c) = found.vectors[static_cast<std::size_t>(c * size + i)];
+  py::array_t<bool> converged(k);
+  for (py::ssize_t c = 0; c < k; ++c) converged.mutable_at(c) = found.converged[static_cast<std::size_t>(c)];
+  return py::make_tuple(Array(k, found.values.data()), vectors, Array(k, found.residuals.data()), converged,
+                        found.matvecs);
 }
 
 double accuracy_on(const py::capsule& capsule, const Array& w, const py::object& X, const py::object& y,
                    int num_threads) {
-  const PreparedModel& model = model_in(capsule);
-  const double* const at = vector_of(w, dim(model), "w");
-  if (X.is_none()) return accuracy(model, at, {}, nullptr, num_threads);
-  const auto samples = X.cast<Array>(), labels = y.cast<Array>();
-  const ArrayView view{samples.data(), samples.shape(0), samples.shape(1)};
-  const double* const signs = vector_of(labels, view.rows, "y");
-  const py::gil_scoped_release release;
-  return accuracy(model, at, view, signs, num_threads);
+  ArrayView view;
+  const double* signs = nullptr;
+  Array samples, labels;
+  if (!X.is_none()) {
+    samples = X.cast<Array>();
+    labels = y.cast<Array>();
+    view = {samples.data(), samples.shape(0), samples.shape(1)};
+    signs = vector_of(labels, view.rows, "y");
+  }
+  return at(capsule, w,
+            [&](const Model& model, const double* here) { return model.accuracy(here, view, signs, num_threads); });
+}
+
+py::list matrices(const std::vector<std::vector<double>>& found, py::ssize_t samples) {
+  py::list out;
+  for (const auto& matrix : found)
+    out.append(Array({samples, static_cast<py::ssize_t>(matrix.size()) / samples}, matrix.data()));
+  return out;
 }
 
 }  // namespace
 
 void bind_model(py::module_& m) {
   m.def("registry", &registry);
-  m.def("model", &make_model, py::arg("name"), py::arg("config"), py::arg("num_threads") = 1);
-  m.def("loss", [](const py::capsule& model, const Array& w) {
-    return loss(model_in(model), vector_of(w, dim(model_in(model)), "w"));
+  m.def("model", &make_model_capsule, py::arg("name"), py::arg("config"), py::arg("num_threads") = 1);
+  m.def("dim", [](const py::capsule& model) { return model_in(model).dim(); });
+  m.def("loss", [](const py::capsule& capsule, const Array& w) {
+    return at(capsule, w, [](const Model& model, const double* here) { return model.loss(here); });
   });
-  m.def("grad", [](const py::capsule& model, const Array& w) {
-    Array out(dim(model_in(model)));
-    grad(model_in(model), vector_of(w, dim(model_in(model)), "w"), out.mutable_data());
-    return out;
-  });
-  m.def("hessian", [](const py::capsule& model, const Array& w) { return hessian_array(model_in(model), w); });
+  m.def("grad", &grad_array);
+  m.def("hessian", &hessian_array);
   m.def("hvp", &hvp);
-  m.def("eigs", &eigs);
+  m.def("sharpness", &sharpness);
   m.def("accuracy", &accuracy_on, py::arg("model"), py::arg("w"), py::arg("X") = py::none(), py::arg("y") = py::none(),
         py::arg("num_threads") = 1);
+  m.def("outputs", [](const py::capsule& capsule, const Array& w, py::ssize_t samples) {
+    const auto f = at(capsule, w, [](const Model& model, const double* here) { return model.outputs(here); });
+    return Array({samples, static_cast<py::ssize_t>(f.size()) / samples}, f.data());
+  });
+  m.def("layer_inputs", [](const py::capsule& capsule, const Array& w, py::ssize_t samples) {
+    return matrices(at(capsule, w, [](const Model& model, const double* here) { return model.layer_inputs(here); }),
+                    samples);
+  });
+  m.def("layer_slopes", [](const py::capsule& capsule, const Array& w, int output, py::ssize_t samples) {
+    return matrices(
+        at(capsule, w, [&](const Model& model, const double* here) { return model.layer_slopes(here, output); }),
+        samples);
+  });
 }
 
 }  // namespace EOSFAST_ISA

@@ -24,7 +24,8 @@ Reducer reducer_from(const py::tuple& t) {
   return {kind->second, quantity->second, t[2].cast<double>()};
 }
 
-SweepOutput output_from(const py::dict& out, const std::vector<std::ptrdiff_t>& shape, std::size_t num_reducers) {
+SweepOutput sweep_output_from(const py::dict& out, const py::list& own, const std::vector<std::ptrdiff_t>& shape,
+                              std::size_t num_reducers) {
   SweepOutput result;
   const auto real = [&](const char* key, GridArray& place, std::size_t extra_axes = 0) {
     if (out.contains(key)) place = grid_array<double>(out[key], shape, key, true, extra_axes);
@@ -35,10 +36,13 @@ SweepOutput output_from(const py::dict& out, const std::vector<std::ptrdiff_t>& 
   real("loss", result.loss);
   real("sharpness", result.sharpness);
   real("grad_norm", result.grad_norm);
-  real("accuracy", result.accuracy);
   real("lyapunov", result.lyapunov);
   real("weights", result.weights, 1);
   if (result.weights) result.weight_stride = py::array(out["weights"]).strides(static_cast<py::ssize_t>(shape.size()));
+  for (const py::handle& item : own) {
+    const auto name = item.cast<std::string>();
+    real(name.c_str(), result.own.emplace_back(name, GridArray{}).second);
+  }
   for (std::size_t i = 0; i < num_reducers; ++i) {
     const std::string key = "reducer" + std::to_string(i);
     real(key.c_str(), result.reducers.emplace_back());
@@ -49,16 +53,22 @@ SweepOutput output_from(const py::dict& out, const std::vector<std::ptrdiff_t>& 
 // Returns how many runs are finished, and whether Ctrl-C was heard (perhaps when the last run was just done).
 py::tuple sweep_grid(const std::vector<py::capsule>& capsules, const py::object& model_index,
                      const std::string& optimizer, const std::vector<std::ptrdiff_t>& shape,
-                     const std::vector<py::object>& columns, std::int64_t num_steps,
-                     const std::vector<py::tuple>& reducers, const py::dict& out, const py::dict& stop,
-                     std::uint64_t seed, int num_threads, const py::object& poll) {
-  std::vector<const PreparedModel*> models;
+                     const std::vector<py::object>& columns, const py::object& start, const py::object& null_norm,
+                     std::int64_t num_steps, const std::vector<py::tuple>& reducers, const py::dict& out,
+                     const py::list& own, const py::dict& stop, std::uint64_t seed, int num_threads,
+                     const py::object& poll) {
+  std::vector<const Model*> models;
   for (const py::capsule& capsule : capsules) models.push_back(&model_in(capsule));
   SweepGrid grid;
   grid.shape = shape;
   grid.num_runs = 1;
   for (const std::ptrdiff_t size : shape) grid.num_runs *= size;
   for (const py::object& column : columns) grid.columns.push_back(grid_array<double>(column, shape, "column", false));
+  if (!start.is_none()) {
+    grid.start = grid_array<double>(start, shape, "start", false, 1);
+    grid.start_stride = py::array(start).strides(static_cast<py::ssize_t>(shape.size()));
+    grid.null_norm = grid_array<double>(null_norm, shape, "null_norm", false);
+  }
   if (!model_index.is_none()) grid.model_index = grid_array<std::int64_t>(model_index, shape, "model_index", false);
   Plan plan;
   plan.num_steps = num_steps;
@@ -68,12 +78,12 @@ py::tuple sweep_grid(const std::vector<py::capsule>& capsules, const py::object&
   plan.lyapunov = out.contains("lyapunov");
   for (const py::tuple& reducer : reducers) plan.reducers.push_back(reducer_from(reducer));
   plan.complete();
-  const SweepOutput output = output_from(out, shape, reducers.size());
+  const SweepOutput output = sweep_output_from(out, own, shape, reducers.size());
   Listener listener(poll);
   StopToken token(listener.asker());
   const std::int64_t done = [&] {
     const py::gil_scoped_release release;
-    return sweep(models, {optimizer, grid, plan, output, num_threads, token});
+    return models.front()->sweep(models, {optimizer, grid, plan, output, num_threads, token});
   }();
   listener.rethrow();
   return py::make_tuple(done, token.requested());

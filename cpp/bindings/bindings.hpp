@@ -15,6 +15,7 @@ void bind_info(py::module_& m);
 void bind_model(py::module_& m);
 void bind_train(py::module_& m);
 void bind_sweep(py::module_& m);
+void bind_spectrum(py::module_& m);
 
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast

@@ -6,7 +6,7 @@
 #include <exception>
 #include <string>
 
-#include "eosfast/small.hpp"
+#include "eosfast/model.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -15,10 +15,10 @@ namespace py = pybind11;
 
 inline constexpr const char* kCapsuleName = "eosfast." EOSFAST_ISA_TEXT ".model";
 
-inline const PreparedModel& model_in(const py::capsule& capsule) {
-  return *static_cast<const PreparedModel*>(PyCapsule_GetPointer(capsule.ptr(), kCapsuleName) != nullptr
-                                                ? PyCapsule_GetPointer(capsule.ptr(), kCapsuleName)
-                                                : throw py::error_already_set());
+inline const Model& model_in(const py::capsule& capsule) {
+  void* const model = PyCapsule_GetPointer(capsule.ptr(), kCapsuleName);
+  if (model == nullptr) throw py::error_already_set();
+  return *static_cast<const Model*>(model);
 }
 
 inline Stop stop_from(const py::dict& d) {

@@ -10,4 +10,5 @@ PYBIND11_MODULE(EOSFAST_MODULE, m, py::mod_gil_not_used()) {
   eosfast::bind_model(m);
   eosfast::bind_train(m);
   eosfast::bind_sweep(m);
+  eosfast::bind_spectrum(m);
 }

@@ -5,6 +5,7 @@
 
 #include "eosfast/families.hpp"
 #include "eosfast/small.hpp"
+#include "eosfast/spectrum/small.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -25,21 +26,21 @@ auto visit_at(const PreparedModel& prepared, const double* w, F&& f) {
 
 }  // namespace
 
-int dim(const PreparedModel& prepared) {
-  return visit_model(prepared.model, [](const auto& model) { return model.dim(); });
+std::ptrdiff_t SmallModelDoor::dim() const {
+  return visit_model(prepared_.model, [](const auto& model) { return std::ptrdiff_t{model.dim()}; });
 }
 
-double loss(const PreparedModel& prepared, const double* w) {
-  return visit_at(prepared, w,
+double SmallModelDoor::loss(const double* w) const {
+  return visit_at(prepared_, w,
                   [&](const auto& model, const auto& point, const double* f) { return model.loss(point, w, f); });
 }
 
-void grad(const PreparedModel& prepared, const double* w, double* out) {
-  visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) { model.grad(point, w, f, out); });
+void SmallModelDoor::grad(const double* w, double* out) const {
+  visit_at(prepared_, w, [&](const auto& model, const auto& point, const double* f) { model.grad(point, w, f, out); });
 }
 
-std::vector<double> hessian(const PreparedModel& prepared, const double* w) {
-  return visit_at(prepared, w, [&](const auto& model, const auto& point, const double* f) {
+std::vector<double> SmallModelDoor::hessian(const double* w) const {
+  return visit_at(prepared_, w, [&](const auto& model, const auto& point, const double* f) {
     std::vector<double> H(static_cast<std::size_t>(model.dim()) * static_cast<std::size_t>(model.dim()));
     model.hessian(point, w, f, H.data());
     if (std::any_of(w, w + model.dim(),
@@ -49,8 +50,37 @@ std::vector<double> hessian(const PreparedModel& prepared, const double* w) {
   });
 }
 
-double accuracy(const PreparedModel& prepared, const double* w, ArrayView X, const double* y, int num_threads) {
-  return visit_at(prepared, w, [&]<class M, class P>(const M& model, const P& point, const double*) {
+void SmallModelDoor::hvp(const double* w, const double* V, int k, double* out) const {
+  const std::vector<double> H = hessian(w);
+  const std::ptrdiff_t size = dim();
+  for (std::ptrdiff_t c = 0; c < k; ++c)
+    for (std::ptrdiff_t i = 0; i < size; ++i) {
+      double total = 0.0;
+      for (std::ptrdiff_t j = 0; j < size; ++j)
+        total = fma(H[static_cast<std::size_t>(i * size + j)], V[c * size + j], total);
+      out[c * size + i] = total;
+    }
+}
+
+SpectrumResult SmallModelDoor::sharpness(const double* w, const LanczosOptions& options,
+                                         const std::function<bool()>&) const {
+  const auto size = static_cast<std::size_t>(dim()), k = static_cast<std::size_t>(options.k);
+  const Eigenpairs pairs = eigenpairs(static_cast<int>(size), hessian(w), options.k);
+  SpectrumResult result;
+  result.values = pairs.values;
+  result.residuals = pairs.residuals;
+  result.vectors.resize(k * size);
+  double largest = 0.0;
+  for (std::size_t c = 0; c < k; ++c) {
+    largest = std::max(largest, std::abs(pairs.values[c]));
+    for (std::size_t i = 0; i < size; ++i) result.vectors[c * size + i] = pairs.vectors[i * k + c];
+  }
+  for (std::size_t c = 0; c < k; ++c) result.converged.push_back(pairs.residuals[c] <= options.tol * largest);
+  return result;
+}
+
+double SmallModelDoor::accuracy(const double* w, ArrayView X, const double* y, int num_threads) const {
+  return visit_at(prepared_, w, [&]<class M, class P>(const M& model, const P& point, const double*) {
     if constexpr (requires { model.accuracy(point, w); }) {
       if (X.data) return M::accuracy(w, X.data, y, X.rows, X.columns, num_threads);
       return model.accuracy(point, w);
@@ -60,13 +90,22 @@ double accuracy(const PreparedModel& prepared, const double* w, ArrayView X, con
   });
 }
 
-SingleOutcome train(const PreparedModel& prepared, const TrainCall& call) {
-  return std::visit([&](const auto& family) { return train_family(family, prepared.raw_fields.data(), call); },
-                    prepared.model);
+SingleOutcome SmallModelDoor::train(const TrainCall& call) const {
+  return std::visit([&](const auto& family) { return train_family(family, prepared_.raw_fields.data(), call); },
+                    prepared_.model);
 }
 
-std::int64_t sweep(const std::vector<const PreparedModel*>& models, const SweepCall& call) {
-  return std::visit([&](const auto& family) { return sweep_family(family, models, call); }, models.front()->model);
+std::int64_t SmallModelDoor::sweep(const std::vector<const Model*>& models, const SweepCall& call) const {
+  std::vector<const PreparedModel*> prepared;
+  for (const Model* model : models) prepared.push_back(&dynamic_cast<const SmallModelDoor&>(*model).prepared());
+  return std::visit([&](const auto& family) { return sweep_family(family, prepared, call); }, prepared_.model);
+}
+
+std::unique_ptr<Model> make_small_model(std::string_view name, const Config& config, int num_threads) {
+  bool known = false;
+  Types<SmallModel>::each([&]<class M>(std::type_identity<M>) { known = known || M::kName == name; });
+  if (!known) return nullptr;
+  return std::make_unique<SmallModelDoor>(prepare_model(name, config, num_threads));
 }
 
 }  // namespace EOSFAST_ISA

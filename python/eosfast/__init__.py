@@ -15,11 +15,19 @@ from eosfast._version import __version__
 from eosfast.activations import HuberizedReLU, Leaky, activation
 from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
-from eosfast.models import MeanModel, ScalarProduct, SingleNeuron, ThresholdNeuron
+from eosfast.models import (
+    MLP,
+    LogisticRegression,
+    MeanModel,
+    ScalarProduct,
+    SingleNeuron,
+    ThresholdNeuron,
+    TwoLayerNetwork,
+)
 from eosfast.optimizers import GD, HeavyBall, Nesterov
 from eosfast.record import Record
 from eosfast.resources import build_info
-from eosfast.spectrum import Spectrum
+from eosfast.spectrum import Spectrum, lanczos, spectral_density
 from eosfast.stop import Stop
 from eosfast.sweep import sweep
 from eosfast.train import train
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "train",
     "sweep",
+    "lanczos",
+    "spectral_density",
     "Record",
     "Stop",
     "FirstBelow",
@@ -41,6 +51,9 @@ __all__ = [
     "ScalarProduct",
     "MeanModel",
     "ThresholdNeuron",
+    "LogisticRegression",
+    "TwoLayerNetwork",
+    "MLP",
     "activation",
     "HuberizedReLU",
     "Leaky",

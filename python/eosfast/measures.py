@@ -90,6 +90,8 @@ class Measure:
     name: str
     dtype: type = np.float64
     reducer: tuple[str, str, float] | None = None
+    own: bool = False
+    """Whether it is a quantity of the model's own."""
 
 
 def named(num_steps: int) -> dict[str, Measure]:
@@ -131,7 +133,7 @@ def listed(measure: object) -> list[object]:
 
 def chosen(measure: list[object], model: Model, num_steps: int) -> list[Measure]:
     """Return the measures of a sweep, checked: known to the model, and each variable named once."""
-    valid = named(num_steps) | {name: Measure(name) for name in model.quantities}
+    valid = named(num_steps) | {name: Measure(name, own=True) for name in model.quantities}
     found: list[Measure] = []
     for item in measure:
         if isinstance(item, (FirstBelow, Mean)):

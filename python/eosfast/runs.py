@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eosfast.models.base import starting_point
+from eosfast.models.network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -38,6 +39,21 @@ class Box:
     models: list[Model]
     model_index: NDArray[np.int64] | None
     columns: list[NDArray[np.float64]]
+    start: NDArray[np.float64] | None = None
+    """Of networks: the starts in the core's coordinates, along the last axis."""
+    null_norm: NDArray[np.float64] | None = None
+    """Of networks: the length of what those coordinates leave out."""
+    whole_start: Callable[[tuple[int, ...]], tuple[Model, NDArray[np.float64]]] | None = None
+    """Of networks: place in the box -> its model and its start, whole."""
+
+    def expand(self, inner: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+        """Write the weights whose coordinates in the core are `inner`."""
+        assert self.whole_start is not None
+        assert self.start is not None
+        for place in np.ndindex(*self.shape):
+            model, start = self.whole_start(place)
+            size = model._inner(start).size
+            weights[place] = start + model._outer(inner[place][:size] - self.start[place][:size])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,12 +89,55 @@ class Runs:
         """Yield boxes that together cover the grid."""
         for index in product(*(self._segments(dim) for dim in range(len(self.grid.shape)))):
             models, which = self._models(index)
-            columns = [
-                *self._optimizer_columns(index),
-                *self._lane_columns(index),
-                *self._weight_columns(index, models, which),
-            ]
-            yield Box(index, models, which if len(models) > 1 else None, columns)
+            model_index = which if len(models) > 1 else None
+            columns = [*self._optimizer_columns(index), *self._lane_columns(index)]
+            if isinstance(self.model, Network):
+                yield self._network_box(index, models, which, columns)
+            else:
+                columns += self._weight_columns(index, models, which)
+                yield Box(index, models, model_index, columns)
+
+    def _network_box(
+        self,
+        index: tuple[slice, ...],
+        models: list[Model],
+        which: NDArray[np.int64],
+        columns: list[NDArray[np.float64]],
+    ) -> Box:
+        """Return a box of runs that begin at whole vectors, each drawn once for all runs that share it."""
+        names = (*self.model.structural, *self.data_fields)
+        axes = [axis for axis in self.field_axes if axis.target.key in names]
+        dims = sorted({axis.dim for axis in (*axes, self.seed_axis, self.whole) if axis})
+
+        def whole_start(place: tuple[int, ...]) -> tuple[Model, NDArray[np.float64]]:
+            model = models[which[place]]
+            seed = self.seed
+            if self.seed_axis:
+                at = index[self.seed_axis.dim].start + place[self.seed_axis.dim]
+                seed = int(self.seed_axis.values[at])
+            return model, starting_point(model, self.w0, seed)
+
+        corner = [0] * len(index)
+        inner, norms = [], []
+        for places in product(*(range(_extent(index)[dim]) for dim in dims)):
+            for dim, at in zip(dims, places, strict=True):
+                corner[dim] = at
+            model, start = whole_start(tuple(corner))
+            inner.append(model._inner(start))
+            norms.append(model._null_norm(start))
+        size = max(len(one) for one in inner)
+        padded = np.array([np.pad(one, (0, size - len(one))) for one in inner])
+        extent = [_extent(index)[dim] for dim in dims]
+        shape = [_extent(index)[dim] if dim in dims else 1 for dim in range(len(index))]
+        return Box(
+            index,
+            models,
+            which if len(models) > 1 else None,
+            columns,
+            np.broadcast_to(padded.reshape(*shape, size), (*_extent(index), size)),
+            _spread(np.array(norms).reshape(extent), dims, index),
+            whole_start,
+        )
 
     # ----------------------------------------------------------------------------------------------------------- models
 
@@ -102,6 +161,9 @@ class Runs:
                 (*key, *(getattr(one, name) for name in one.structural))
                 for key, one in zip(keys, self.whole.values, strict=True)
             ]
+        if isinstance(self.model, Network):  # starts are held while a box runs
+            at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim * len(keys)))
+            keys = [(*key, i // at_once) for i, key in enumerate(keys)] if len(keys) > at_once else keys
         if self._random and self.seed_axis and self.seed_axis.dim == dim:
             at_once = max(1, DATA_AT_ONCE // max(1, self.model.data_bytes))
             keys = [(*key, i // at_once) for i, key in enumerate(keys)]

@@ -153,20 +153,30 @@ class _Order:
         poll = self.poll
         reduced = [one for one in self.measures if one.reducer]
         core_names = {one.name: f"reducer{i}" for i, one in enumerate(reduced)}
-        return core.sweep(
+        targets = {core_names.get(name, name): array[box.index] for name, array in out.items()}
+        weights = targets.get("weights")
+        if weights is not None and box.start is not None and box.start.shape != weights.shape:
+            targets["weights"] = np.array(box.start)
+        outcome = core.sweep(
             [model._prepared() for model in box.models],
             box.model_index,
             self.optimizer,
             box.shape,
             box.columns,
+            box.start,
+            box.null_norm,
             self.num_steps,
             [one.reducer for one in reduced if one.reducer],
-            {core_names.get(name, name): array[box.index] for name, array in out.items()},
+            targets,
+            [one.name for one in self.measures if one.own],
             rules(self.stop),
             self.seed,
-            min(self.num_threads, math.prod(box.shape)),
+            self.num_threads if box.start is not None else min(self.num_threads, math.prod(box.shape)),
             (lambda finished: poll(done + finished)) if poll else None,
         )
+        if weights is not None and targets["weights"] is not weights:
+            box.expand(targets["weights"], weights)
+        return outcome
 
 
 def _run_all(runs: Runs, order: _Order, out: Mapping[str, NDArray[Any]]) -> bool:

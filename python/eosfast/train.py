@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from eosfast.arguments import Integer, shown
 from eosfast.models.base import Model, starting_point
 from eosfast.optimizers import Optimizer
 from eosfast.progress import reporter
-from eosfast.record import Record, check_quantities, rows_needed, steps_to_record
+from eosfast.record import QUANTITIES, Record, check_quantities, rows_needed, steps_to_record
 from eosfast.resources import require_memory, threads
 from eosfast.results import STATUS, Provenance, trajectory
 from eosfast.stop import Stop, rules
@@ -59,7 +60,8 @@ def train(
     seed : int
         Seed of ``model.init``, >= 0; not used where `w0` is given.
     num_threads : int
-        Threads to use within the run, 0 = all available. The results do not depend on it; the small models use one.
+        Threads that share the matrix products of a network, 0 = all available. The results do not depend on it; the
+        small models use one.
     progress : bool
         Show steps done, speed and remaining time on stderr.
 
@@ -98,12 +100,10 @@ def train(
     fields = np.array(optimizer.numbers())
     num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
     seed = Integer().check("seed", seed)
-    if not isinstance(record, Record):
-        raise TypeError(f"record must be a Record, got {shown(record)}")
     check_quantities(record, model)
     steps = steps_to_record(record, num_steps)
     start = starting_point(model, w0, seed)
-    arguments = {
+    given = {
         "model": model,
         "optimizer": optimizer,
         "w0": start,
@@ -111,24 +111,30 @@ def train(
         "record": record,
         "stop": stop,
     }
-    source = Provenance({"verb": "train", **arguments}, seed, threads(num_threads))
-    out = _storage(model, record, rows_needed(steps, num_steps))
+    source = Provenance({"verb": "train", **given}, seed, threads(num_threads))
+    inner = model._inner(start)
+    out = _storage(model, record, rows_needed(steps, num_steps), inner.size)
     with reporter(progress, num_steps, "step") as poll:
         outcome = core.train(
             model._prepared(),
             type(optimizer).__name__,
             fields,
-            start,
+            inner,
+            model._null_norm(start),
             num_steps,
             steps,
             out,
+            [name for name in record.quantities if name not in QUANTITIES],
             rules(stop),
-            record.sharpness_every or 0,
+            {"every": record.sharpness_every or 0, "tol": float(record.tol), "seed": seed},
+            source.num_threads,
             poll,
         )
         if poll:
             poll(outcome["num_steps_done"])
-    return _result(model, optimizer, record, out, outcome, source)
+    if "weights" in out and inner.size != model.dim:
+        out["weights"] = start + model._outer(out["weights"][: outcome["rows"]] - inner)
+    return _result(model, optimizer, out, outcome, source)
 
 
 def checked_model(model: object) -> Model:
@@ -152,14 +158,16 @@ def checked_stop(stop: object) -> Stop:
     return stop
 
 
-def _storage(model: Model, record: Record, rows: int) -> dict[str, NDArray[Any]]:
-    """Return an array for each quantity, with a row for each record."""
-    widths = {"weights": (model.dim,), "hessian_eigs": (record.k,)}
+def _storage(model: Model, record: Record, rows: int, inner_dim: int) -> dict[str, NDArray[Any]]:
+    """Return an array for each quantity, with a row for each record; weights in the core's coordinates."""
+    widths = {"weights": (inner_dim,), "hessian_eigs": (record.k,)}
     dtypes: dict[str, Any] = {"step": np.int64, **dict.fromkeys(record.quantities, np.float64)}
     if "sharpness" in dtypes:
         dtypes |= CERTIFICATE
     shapes = {name: (rows, *widths.get(name, ())) for name in dtypes}
-    wanted = sum(np.dtype(dtypes[name]).itemsize * int(np.prod(shape, dtype=object)) for name, shape in shapes.items())
+    wanted = sum(np.dtype(dtypes[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
+    if "weights" in dtypes and inner_dim != model.dim:
+        wanted += 8 * rows * model.dim
     require_memory(wanted, f"record of {rows} rows", "record less: a larger every, every='log2', or fewer quantities")
     return {name: np.empty(shapes[name], dtypes[name]) for name in dtypes}
 
@@ -167,7 +175,6 @@ def _storage(model: Model, record: Record, rows: int) -> dict[str, NDArray[Any]]
 def _result(
     model: Model,
     optimizer: Optimizer,
-    record: Record,
     out: dict[str, NDArray[Any]],
     outcome: Mapping[str, int],
     source: Provenance,
@@ -175,8 +182,6 @@ def _result(
     rows = outcome["rows"]
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
-    if "sharpness" in columns:
-        columns["sharpness_converged"][:] = columns["sharpness_residual"] <= record.tol * np.abs(columns["sharpness"])
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "eosfast/isa.hpp"
@@ -20,16 +23,39 @@ struct GridArray {
 
 // Where the results of a sweep go. Absent ones are not computed.
 struct SweepOutput {
-  GridArray status, num_steps_done, loss, sharpness, grad_norm, weights, accuracy, period, lyapunov;
+  GridArray status, num_steps_done, loss, sharpness, grad_norm, weights, period, lyapunov;
   std::ptrdiff_t weight_stride = 0;
+  std::vector<std::pair<std::string, GridArray>> own;  // the model's own quantities
   std::vector<GridArray> reducers;
 };
 
 struct SweepGrid {
   std::vector<std::ptrdiff_t> shape;
-  std::vector<GridArray> columns;  // optimizer fields, raw model fields, w
-  GridArray model_index;           // int64; absent: every run uses the first model
+  std::vector<GridArray> columns;  // optimizer fields, raw model fields, w; of networks only the first
+  GridArray start, null_norm;      // of networks: w0, with an axis behind the grid's, and what TrainCall says
+  std::ptrdiff_t start_stride = 0;
+  GridArray model_index;  // int64; absent: every run uses the first model
   std::int64_t num_runs = 0;
+
+  // Where a run's element of an array is: its index along each axis comes from its number.
+  char* place(const GridArray& array, std::int64_t number) const {
+    char* at = array.data;
+    for (std::size_t k = shape.size(); k-- > 0;) {
+      at += array.strides[k] * (number % shape[k]);
+      number /= shape[k];
+    }
+    return at;
+  }
+  template <class T>
+  T get(const GridArray& array, std::int64_t number) const {
+    T value;
+    std::memcpy(&value, place(array, number), sizeof value);
+    return value;
+  }
+  template <class T>
+  void put(const GridArray& array, std::int64_t number, T value) const {
+    if (array) std::memcpy(place(array, number), &value, sizeof value);
+  }
 };
 
 }  // namespace EOSFAST_ISA

@@ -12,6 +12,10 @@ EOSFAST_INLINE double fma(double a, double b, double c) {
   if constexpr (kFused) return __builtin_fma(a, b, c);
   return a * b + c;
 }
+EOSFAST_INLINE float fma(float a, float b, float c) {
+  if constexpr (kFused) return __builtin_fmaf(a, b, c);
+  return a * b + c;
+}
 EOSFAST_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
   Lanes out;
   detail::each_register([&](std::size_t i) __attribute__((always_inline)) {

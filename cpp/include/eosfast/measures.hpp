@@ -16,6 +16,8 @@ inline namespace EOSFAST_ISA {
 
 enum class Status : std::int8_t { completed, converged, diverged, steady, interrupted, pending };
 
+inline constexpr int kAnchor = 960;  // steps between two bitwise comparisons: an orbit whose period divides it is found
+
 struct Stop {
   double diverged = 1e12;                                       // loss above it, or not finite
   double grad_norm = std::numeric_limits<double>::quiet_NaN();  // below it: converged (NaN: never)

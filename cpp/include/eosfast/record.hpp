@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "eosfast/measures.hpp"
@@ -25,19 +26,30 @@ struct Schedule {
   }
 };
 
+// A quantity of the model's own: `width` numbers a row.
+struct OwnQuantity {
+  std::string name;
+  std::ptrdiff_t width;
+  double* data;
+};
+
 // One row for each recorded iterate; a null pointer where a quantity is not asked for.
 struct RecordOutput {
   std::int64_t* step = nullptr;
-  double *loss = nullptr, *grad_norm = nullptr, *weight_norm = nullptr, *accuracy = nullptr;
+  double *loss = nullptr, *grad_norm = nullptr, *weight_norm = nullptr;
   double* weights = nullptr;       // (rows, dim)
   double* hessian_eigs = nullptr;  // (rows, k)
   int k = 1;
   double *sharpness = nullptr, *sharpness_residual = nullptr;
   bool* sharpness_converged = nullptr;
   std::int64_t* sharpness_matvecs = nullptr;
+  std::vector<OwnQuantity> own;
   std::int64_t sharpness_every = 0;  // 0: at every record
+  double tol = 1e-3;                 // relative residual at which an eigenvalue is converged
+  std::uint64_t seed = 0;            // of the directions in which eigenvectors are looked for
 
   bool wants_eigenvalues() const { return hessian_eigs || sharpness; }
+  bool solves_at(std::int64_t t) const { return sharpness_every == 0 || t % sharpness_every == 0; }
 };
 
 // How a single run ended.

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from eosfast.models.base import Model
+from eosfast.models.logistic_regression import LogisticRegression
 from eosfast.models.mean_model import MeanModel
+from eosfast.models.mlp import MLP
 from eosfast.models.scalar_product import ScalarProduct
 from eosfast.models.single_neuron import SingleNeuron
 from eosfast.models.threshold_neuron import ThresholdNeuron
+from eosfast.models.two_layer_network import TwoLayerNetwork
 
-__all__ = ["MeanModel", "Model", "ScalarProduct", "SingleNeuron", "ThresholdNeuron"]
+__all__ = [
+    "MLP",
+    "LogisticRegression",
+    "MeanModel",
+    "Model",
+    "ScalarProduct",
+    "SingleNeuron",
+    "ThresholdNeuron",
+    "TwoLayerNetwork",
+]

@@ -11,7 +11,6 @@ initialisation; a field is
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,11 +19,12 @@ import numpy as np
 
 from eosfast._dispatch import core
 from eosfast.arguments import Integer, Real, finite_array, numbers_array, one_of, shown
-from eosfast.spectrum import Spectrum
+from eosfast.spectrum import Spectrum, hessian_operator
 from eosfast.value_object import ValueObject
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy.sparse.linalg import LinearOperator
 
     from eosfast._core import PreparedModel
 
@@ -140,7 +140,7 @@ class Model(ValueObject):
         ValueError
             `w` has the wrong shape.
         """
-        return core.loss(self._prepared(), self._weights(w))
+        return core.loss(self._prepared(), self._inner(self._weights(w)))
 
     def grad(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the gradient of the loss at `w`; at a kink the almost-everywhere derivative (ReLU'(0) = 0).
@@ -158,7 +158,7 @@ class Model(ValueObject):
         ValueError
             `w` has the wrong shape.
         """
-        return core.grad(self._prepared(), self._weights(w))
+        return self._outer(core.grad(self._prepared(), self._inner(self._weights(w))))
 
     def hvp(self, w: ArrayLike, v: ArrayLike) -> NDArray[np.float64]:
         """Return the Hessian at `w` times `v`.
@@ -182,7 +182,9 @@ class Model(ValueObject):
         v = numbers_array("v", v)
         if v.ndim not in (1, 2) or len(v) != self.dim:
             raise ValueError(f"v must have shape ({self.dim},) or ({self.dim}, k) for {self!r}, got {v.shape}")
-        return core.hvp(self._prepared(), w, v.reshape(self.dim, -1)).reshape(v.shape)
+        rows = np.ascontiguousarray(v.reshape(self.dim, -1).T)
+        products = core.hvp(self._prepared(), self._inner(w), self._inner(rows))
+        return np.ascontiguousarray(self._outer(products).T).reshape(v.shape)
 
     def hessian(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the Hessian of the loss at `w`.
@@ -206,11 +208,15 @@ class Model(ValueObject):
                 f"the dense Hessian needs dim <= {LARGEST_DENSE_DIM}, but {self!r} has {self.dim}; "
                 "use hvp(w, v) instead"
             )
-        return core.hessian(self._prepared(), self._weights(w))
+        rows = self._outer(core.hessian(self._prepared(), self._inner(self._weights(w))))
+        if len(rows) == self.dim:
+            return rows
+        whole = self._outer(np.ascontiguousarray(rows.T))
+        return np.asarray(0.5 * (whole + whole.T))
 
     def sharpness(self, w: ArrayLike, *, k: int = 1, tol: float = 1e-8, seed: int = 0) -> Spectrum:
-        """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, in closed form or from the dense matrix
-        where `dim` is small.
+        """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, in closed form or from the dense
+        matrix.
 
         Parameters
         ----------
@@ -235,9 +241,28 @@ class Model(ValueObject):
         k = Integer(least=1, most=self.dim).check("k", k)
         tol = Real(above=0).check("tol", tol)
         Integer().check("seed", seed)
-        values, vectors, residuals = core.eigs(self._prepared(), self._weights(w), k)
-        converged = residuals <= tol * np.max(np.abs(values))
-        return Spectrum(values, vectors, residuals, converged, matvecs=0)
+        return Spectrum(*core.sharpness(self._prepared(), self._weights(w), k, tol, 0, seed))
+
+    def hessian_operator(self, w: ArrayLike) -> LinearOperator:
+        """Return the Hessian at `w` as a SciPy operator, for `eosfast.lanczos` or any solver of SciPy.
+
+        Parameters
+        ----------
+        w : array_like, shape (dim,)
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Shape (dim, dim), float64, symmetric.
+
+        Raises
+        ------
+        ValueError
+            `w` has the wrong shape.
+        ImportError
+            SciPy is not installed.
+        """
+        return hessian_operator(self, w)
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with its random data drawn anew, or the model itself if nothing of it is random.
@@ -284,6 +309,18 @@ class Model(ValueObject):
         """Return the core's own form of the model."""
         return core.model(type(self).__name__, self._config())
 
+    def _inner(self, w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return w, or rows of such vectors, in the coordinates in which the core runs."""
+        return w
+
+    def _outer(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a vector of the core, or rows of them, as a vector of length dim: `_inner` of it gives it back."""
+        return v
+
+    def _null_norm(self, w: NDArray[np.float64]) -> float:
+        """Return the length of what `_inner` leaves out of w."""
+        return 0.0
+
 
 def starting_point(model: Model, w0: object, seed: int) -> NDArray[np.float64]:
     """Return the finite vector that `w0` means: an array, a mapping from block to value, or None for ``init(seed)``."""
@@ -308,22 +345,3 @@ def stream(seed: int) -> np.random.Generator:
     """
     seed = Integer().check("seed", seed)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-
-
-class PreparedByData:
-    """The core's form of the models that hold the same data object, kept as long as that object lives and never pickled
-    with it.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[int, tuple[weakref.ref[Any], PreparedModel]] = {}
-
-    def get(self, name: str, data: Any, config: dict[str, Any]) -> PreparedModel:
-        """Return ``core.model(name, config)``, made once for each `data` (the object, not its value)."""
-        key = id(data)
-        entry = self._entries.get(key)
-        if entry is not None and entry[0]() is data:
-            return entry[1]
-        prepared = core.model(name, config)
-        self._entries[key] = (weakref.ref(data, lambda _: self._entries.pop(key, None)), prepared)
-        return prepared

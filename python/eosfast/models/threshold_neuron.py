@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,19 +10,21 @@ import numpy as np
 from eosfast._dispatch import core
 from eosfast.arguments import Instance
 from eosfast.datasets import Dataset
-from eosfast.models.base import Model, PreparedByData, stream
-from eosfast.value_object import allowed
+from eosfast.models.base import stream
+from eosfast.models.on_data import DataModel
+from eosfast.models.remembered import Remembered
+from eosfast.models.targets import check_signs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from eosfast._core import PreparedModel
 
-_PREPARED = PreparedByData()
+_PREPARED: Remembered[PreparedModel] = Remembered()
 
 
 @dataclass(frozen=True, eq=False)
-class ThresholdNeuron(Model):
+class ThresholdNeuron(DataModel):
     """The mean logistic loss of a tied ReLU network, w = (a_minus, a_plus, b)::
 
         L(w) = mean_i log(1 + exp(-y_i f(x_i)))
@@ -63,11 +65,9 @@ class ThresholdNeuron(Model):
 
     quantities: ClassVar = ("accuracy",)
 
-    data: Dataset = field(metadata=allowed(Instance(Dataset)))
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_labels("data of ThresholdNeuron", self.data)
+        check_signs("data of ThresholdNeuron", self.data.y)
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
@@ -112,29 +112,10 @@ class ThresholdNeuron(Model):
         if data is None or data is self.data:
             return core.accuracy(self._prepared(), w, None, None)
         Instance(Dataset).check("data", data)
-        _check_labels("data", data)
+        check_signs("data", data.y)
         if data.d != self.data.d:
             raise ValueError(f"data must have d = {self.data.d} as in {self!r}, got d = {data.d}")
         return core.accuracy(self._prepared(), w, data.X, data.y)
-
-    def with_seed(self, seed: int) -> ThresholdNeuron:
-        """Return the model on data drawn anew by their generator, or itself if the data were given.
-
-        Parameters
-        ----------
-        seed : int
-            Seed of the data, >= 0.
-
-        Returns
-        -------
-        ThresholdNeuron
-        """
-        return replace(self, data=self.data.with_seed(seed)) if self.random else self
-
-    @property
-    def random(self) -> bool:
-        """Whether the data come from a generator that takes a seed."""
-        return self.data.random
 
     @property
     def data_bytes(self) -> int:
@@ -145,15 +126,7 @@ class ThresholdNeuron(Model):
         return {"X": self.data.X, "y": self.data.y}
 
     def _prepared(self) -> PreparedModel:
-        return _PREPARED.get("ThresholdNeuron", self.data, self._config())
-
-
-def _check_labels(name: str, data: Dataset) -> None:
-    if data.y.ndim != 1:
-        raise ValueError(f"{name} must have labels y of shape (n,), got {data.y.shape}")
-    wrong = data.y[np.abs(data.y) != 1]
-    if wrong.size:
-        raise ValueError(f"{name} must have labels -1 and +1, got {wrong[0]:g}")
+        return _PREPARED.get(self.data, lambda: core.model("ThresholdNeuron", self._config()))
 
 
 def threshold_init(d: float, seed: int) -> NDArray[np.float64]:

@@ -12,8 +12,8 @@ template <class Family>
 SingleOutcome train_any(const Family& family, const double* raw_model_fields, const TrainCall& call) {
   return std::visit(
       [&]<class M, class O>(const M& model, const O&) {
-        return SingleRun<M, O>(model, call.plan, call.schedule, call.out, call.token)
-            .go(call.optimizer_fields, raw_model_fields, call.w0);
+        SingleRun<M, O> run(model, call.plan, call.optimizer_fields, raw_model_fields, call.w0);
+        return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
       },
       family, optimizer_named(call.optimizer));
 }

@@ -33,19 +33,13 @@ class Ledger {
 
   const M& model_of(std::int64_t number) const {
     if (!grid_.model_index) return first_model();
-    std::int64_t which;
-    std::memcpy(&which, place(grid_.model_index, number), sizeof which);
-    return *models_[static_cast<std::size_t>(which)];
+    return *models_[static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number))];
   }
 
   // The run at its first iterate.
   void start(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run) const {
     std::size_t next = 0;
-    const auto column = [&] {
-      double value;
-      std::memcpy(&value, place(grid_.columns[next++], number), sizeof value);
-      return value;
-    };
+    const auto column = [&] { return grid_.get<double>(grid_.columns[next++], number); };
     for (int k = 0; k < O::kFields; ++k) run.fields[k] = column();
     double raw[M::kRawFields + 1] = {};
     for (int k = 0; k < M::kRawFields; ++k) raw[k] = column();
@@ -56,9 +50,7 @@ class Ledger {
   // The last iterate to the measures, and everything to its place.
   void write(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run, typename M::template Point<double>& point,
              Status status) {
-    const auto put = [&]<class T>(const GridArray& array, T value) {
-      if (array) std::memcpy(place(array, number), &value, sizeof value);
-    };
+    const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
     Wants wants;
     for (const Reducer& r : plan_.reducers) wants.quantity[static_cast<std::size_t>(r.quantity)] = true;
     wants.quantity[static_cast<int>(Quantity::loss)] = wants.quantity[static_cast<int>(Quantity::loss)] || out_.loss;
@@ -77,9 +69,10 @@ class Ledger {
     put(out_.grad_norm, q[static_cast<int>(Quantity::grad_norm)]);
     if (out_.weights)
       for (int k = 0; k < mover.model->dim(); ++k)
-        std::memcpy(place(out_.weights, number) + k * out_.weight_stride, &run.w[k], sizeof run.w[k]);
+        std::memcpy(grid_.place(out_.weights, number) + k * out_.weight_stride, &run.w[k], sizeof run.w[k]);
     if constexpr (requires { mover.model->accuracy(point, run.w); }) {
-      if (out_.accuracy) put(out_.accuracy, mover.model->accuracy(point, run.w));
+      for (const auto& [name, array] : out_.own)
+        if (name == "accuracy") put(array, mover.model->accuracy(point, run.w));
     }
     if (out_.period)
       put(out_.period,
@@ -93,16 +86,6 @@ class Ledger {
   }
 
  private:
-  // Where the run's element of a strided array is: its index along each axis comes from its number.
-  char* place(const GridArray& array, std::int64_t number) const {
-    char* at = array.data;
-    for (std::size_t k = grid_.shape.size(); k-- > 0;) {
-      at += array.strides[k] * (number % grid_.shape[k]);
-      number /= grid_.shape[k];
-    }
-    return at;
-  }
-
   const std::vector<const M*>& models_;
   const SweepGrid& grid_;
   const Plan& plan_;

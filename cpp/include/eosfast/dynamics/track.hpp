@@ -12,14 +12,14 @@
 #include "eosfast/concepts.hpp"
 #include "eosfast/math.hpp"
 #include "eosfast/measures.hpp"
+#include "eosfast/random.hpp"
 #include "eosfast/spectrum/small.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-inline constexpr int kSlice = 240;   // steps between two looks at a run
-inline constexpr int kAnchor = 960;  // steps between two bitwise comparisons: an orbit whose period divides it is found
-inline constexpr int kRing = 512;    // kWindow + kSlice, rounded up: a slice may overshoot the end of a run
+inline constexpr int kSlice = 240;  // steps between two looks at a run
+inline constexpr int kRing = 512;   // kWindow + kSlice, rounded up: a slice may overshoot the end of a run
 
 template <class M, class O, class Real>
 struct Track {
@@ -258,18 +258,11 @@ struct Mover {
     }
   }
 
-  // A direction drawn from the seed by splitmix64, of length one; zero in the optimizer's own state.
+  // A direction drawn from the seed, of length one; zero in the optimizer's own state.
   std::vector<double> random_direction() const {
     std::vector<double> u(static_cast<std::size_t>(M::kMaxDim + O::kStates * M::kMaxDim), 0.0);
-    std::uint64_t x = plan->seed;
-    for (int i = 0; i < model->dim(); ++i) {
-      x += 0x9e3779b97f4a7c15u;
-      std::uint64_t z = x;
-      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-      z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-      z ^= z >> 31;
-      u[static_cast<std::size_t>(i)] = static_cast<double>(z >> 11) * 0x1p-52 - 1.0;
-    }
+    SplitMix64 stream(plan->seed);
+    for (int i = 0; i < model->dim(); ++i) u[static_cast<std::size_t>(i)] = stream.symmetric();
     const double size = norm(model->dim(), u.data());
     for (double& component : u) component /= size;
     return u;

@@ -1,23 +1,28 @@
-"""Data: `Dataset`, and the generators that make one.
+"""`Dataset`, and the recipes of those that a generator made.
 
-A generated Dataset remembers its generator, so that a sweep over `seed` can draw it anew; two Datasets are equal when
-their arrays are.
+A generated Dataset remembers its generator and its arguments, so that a sweep over `seed` can draw it anew; two
+Datasets are equal when their arrays are.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from eosfast.arguments import Integer, Real, finite_array
+from eosfast.arguments import finite_array, one_of, shown
 from eosfast.value_object import ValueObject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Dataset", "sparse_coding"]
+P = ParamSpec("P")
+_GENERATORS: dict[str, Callable[..., Dataset]] = {}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,7 +103,7 @@ class Dataset(ValueObject):
         recipe = self.recipe
         if recipe is None or not self.random:
             return self
-        return _GENERATORS[recipe.pop("name")](**recipe | {"seed": seed})
+        return from_recipe(recipe | {"seed": seed})
 
     def __repr__(self) -> str:
         recipe = self.recipe
@@ -108,64 +113,54 @@ class Dataset(ValueObject):
         return f"{recipe.pop('name')}({', '.join(f'{name}={value!r}' for name, value in recipe.items())})"
 
 
-def _generated(X: NDArray[np.float64], y: NDArray[np.float64], **recipe: Any) -> Dataset:
+def generator(make: Callable[P, Dataset]) -> Callable[P, Dataset]:
+    """Register a function that makes data, under its own name, so that a recipe can call it."""
+    _GENERATORS[make.__name__] = make
+    return make
+
+
+def generated(X: NDArray[np.float64], y: NDArray[np.float64], **recipe: Any) -> Dataset:
+    """Return the Dataset of a generator, which gives its ``name`` and arguments. The arrays are held, not copied."""
     data = object.__new__(Dataset)
     data._hold(X, y, recipe)
     return data
 
 
-def sparse_coding(n: int = 300, d: int = 200, signal: float = 3.0, noise: float = 1.0, seed: int = 0) -> Dataset:
-    """Return samples ``x = signal y e_j + noise xi``: a signal of the label's sign in one random coordinate, and
-    Gaussian noise in all.
-
-    The label y is +1 or -1, j one of the d coordinates (both uniform), and ``xi ~ N(0, I_d)``; everything is
-    independent.
+def from_recipe(recipe: Mapping[str, Any]) -> Dataset:
+    """Return the data that a recipe describes, such as `Dataset.recipe` or a table in a file.
 
     Parameters
     ----------
-    n : int
-        Number of samples, >= 1.
-    d : int
-        Number of coordinates, >= 1.
-    signal : float
-        Size of the signal, lambda in the paper; finite.
-    noise : float
-        Standard deviation of the noise, >= 0.
-    seed : int
-        Seed of ``numpy.random.default_rng``, >= 0. Drawn in the order: y, j, xi.
+    recipe : mapping
+        ``name``: a generator of `eosfast.datasets`; the other keys are its arguments.
 
     Returns
     -------
     Dataset
-        ``X (n, d)``, ``y (n,)`` in {-1, +1}.
+        What the generator makes.
 
     Raises
     ------
     ValueError, TypeError
-        An argument outside its range.
-
-    References
-    ----------
-    Ahn, Bubeck, Chewi, Lee, Suarez, Zhang (2023), "Learning threshold neurons via the edge of stability", arXiv
-    2212.07469, eq. (1).
+        No such generator or argument, an argument missing or outside its range.
 
     Examples
     --------
     >>> import eosfast as eos
-    >>> data = eos.datasets.sparse_coding(n=300, d=200, seed=7)
-    >>> data.X.shape
-    (300, 200)
+    >>> eos.datasets.from_recipe({"name": "xor", "dim": 3})
+    xor(dim=3)
     """
-    n, d = Integer(least=1).check("n", n), Integer(least=1).check("d", d)
-    signal, noise = Real().check("signal", signal), Real(least=0).check("noise", noise)
-    seed = Integer().check("seed", seed)
-    rng = np.random.default_rng(seed)
-    y = np.where(rng.integers(2, size=n) == 1, 1.0, -1.0)
-    j = rng.integers(d, size=n)
-    X = rng.standard_normal((n, d))
-    X *= noise
-    X[np.arange(n), j] += signal * y
-    return _generated(X, y, name="sparse_coding", n=n, d=d, signal=signal, noise=noise, seed=seed)
-
-
-_GENERATORS = {"sparse_coding": sparse_coding}
+    if not isinstance(recipe, Mapping):
+        raise TypeError(f"a recipe of data must be a mapping with a name and arguments, got {shown(recipe)}")
+    arguments = dict(recipe)
+    name = arguments.pop("name", None)
+    if not isinstance(name, str) or name not in _GENERATORS:
+        raise ValueError(f"name of data must be {one_of(str(name), _GENERATORS)}, got {shown(name)}")
+    parameters = inspect.signature(_GENERATORS[name]).parameters
+    for argument in arguments:
+        if argument not in parameters:
+            raise ValueError(f"arguments of {name} must be {one_of(str(argument), parameters)}, got {shown(argument)}")
+    missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in arguments]
+    if missing:
+        raise ValueError(f"{name} needs {' and '.join(missing)}, got {shown(dict(recipe))}")
+    return _GENERATORS[name](**arguments)

@@ -1,0 +1,213 @@
+// Gradient descent on a network: the iterate, the optimizer's state, and a workspace that follows them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "eosfast/dynamics/recorder.hpp"
+#include "eosfast/networks/network.hpp"
+#include "eosfast/optimizers.hpp"
+#include "eosfast/spectrum/tracker.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+// sqrt(sum x_i^2 + rest^2), without overflow or underflow on the way; NaN where an x is.
+template <class T>
+double norm_of(const std::vector<T>& x, double rest = 0.0) {
+  double largest = std::abs(rest);
+  for (const T element : x) {
+    const double size = std::abs(static_cast<double>(element));
+    if (!(size <= largest)) largest = size;
+    if (std::isnan(largest)) return largest;
+  }
+  if (largest == 0.0 || std::isinf(largest)) return largest;
+  double total = (rest / largest) * (rest / largest);
+  for (const T element : x) {
+    const double ratio = static_cast<double>(element) / largest;
+    total += ratio * ratio;
+  }
+  return largest * std::sqrt(total);
+}
+
+// H V in double for a workspace of either precision.
+template <class T>
+void hessian_products(Pass<T>& pass, std::ptrdiff_t dim, const double* V, int k, double* out) {
+  if constexpr (std::is_same_v<T, double>) {
+    pass.hvp(V, k, out);
+  } else {
+    const auto size = static_cast<std::size_t>(dim * k);
+    std::vector<T> in(V, V + size), products(size);
+    pass.hvp(in.data(), k, products.data());
+    std::copy(products.begin(), products.end(), out);
+  }
+}
+
+template <class T, class O>
+class Descent {
+ public:
+  // null_norm: length of the part of w outside the row space of the data, where it never changes.
+  Descent(const Network<T>& network, const double* optimizer_fields, int num_threads)
+      : network_(network), pass_(network.pass(num_threads)) {
+    const auto dim = static_cast<std::size_t>(network.dim());
+    w_.resize(dim);
+    grad_.resize(dim);
+    velocity_.resize(O::kStates > 0 ? dim : 1);
+    if (O::kLooksAhead) ahead_.resize(dim);
+    for (int i = 0; i < O::kFields; ++i) fields_[i] = static_cast<T>(optimizer_fields[i]);
+  }
+
+  void start(const double* w0, double null_norm) {
+    std::transform(w0, w0 + w_.size(), w_.begin(), [](double x) { return static_cast<T>(x); });
+    std::fill(velocity_.begin(), velocity_.end(), T(0));
+    null_norm_ = null_norm;
+    t_ = 0;
+    moved();
+  }
+
+  std::int64_t t() const { return t_; }
+  const std::vector<T>& w() const { return w_; }
+  double loss() { return here().loss(); }
+  double weight_norm() const { return norm_of(w_, null_norm_); }
+  double grad_norm() { return norm_of(grad_here()); }
+  Pass<T>& here() {
+    if (!visited_) pass_->visit(w_.data());
+    visited_ = true;
+    return *pass_;
+  }
+  SymmetricProducts hessian() {
+    return [this](const double* V, int k, double* out) { hessian_products(here(), network_.dim(), V, k, out); };
+  }
+  // The stop rules on the present iterate.
+  Status verdict(const Stop& stop) {
+    return stop.verdict(loss(), std::isnan(stop.grad_norm) ? stop.grad_norm : grad_norm());
+  }
+
+  // One step. tangent (weights, then velocity), if given, is moved by the Jacobian of the step.
+  void step(std::vector<double>* tangent = nullptr) {
+    if constexpr (O::kLooksAhead) {
+      for (std::size_t i = 0; i < w_.size(); ++i) ahead_[i] = O::ahead(w_[i], velocity_[i], fields_);
+      pass_->visit(ahead_.data());
+      pass_->grad(grad_.data());
+    } else {
+      grad_here();
+    }
+    if (tangent) move(*tangent);
+    for (std::size_t i = 0; i < w_.size(); ++i) O::update(w_[i], velocity_[O::kStates > 0 ? i : 0], grad_[i], fields_);
+    ++t_;
+    moved();
+  }
+
+  Snapshot snapshot() const {
+    Snapshot out{t_, std::vector<std::byte>(bytes() + velocity_.size() * sizeof(T))};
+    std::memcpy(out.bits.data(), w_.data(), bytes());
+    std::memcpy(out.bits.data() + bytes(), velocity_.data(), velocity_.size() * sizeof(T));
+    return out;
+  }
+  bool is_at(const Snapshot& place) const {
+    return std::memcmp(place.bits.data(), w_.data(), bytes()) == 0 &&
+           std::memcmp(place.bits.data() + bytes(), velocity_.data(), velocity_.size() * sizeof(T)) == 0;
+  }
+  void stand_on(const Snapshot& place) {
+    std::memcpy(w_.data(), place.bits.data(), bytes());
+    std::memcpy(velocity_.data(), place.bits.data() + bytes(), velocity_.size() * sizeof(T));
+    t_ = place.step;
+    moved();
+  }
+
+ private:
+  std::size_t bytes() const { return w_.size() * sizeof(T); }
+  void moved() { visited_ = has_grad_ = false; }
+  const std::vector<T>& grad_here() {
+    if (!has_grad_) here().grad(grad_.data());
+    has_grad_ = true;
+    return grad_;
+  }
+
+  // The rule is linear in (w, velocity, gradient): its Jacobian is the rule itself, with Hessian times tangent for g.
+  void move(std::vector<double>& tangent) {
+    const std::size_t dim = w_.size();
+    double fields[O::kFields], unused = 0.0;
+    std::copy(fields_, fields_ + O::kFields, fields);
+    double *const u = tangent.data(), *const v = O::kStates > 0 ? u + dim : &unused;
+    std::vector<double> at(u, u + dim), product(dim);
+    if constexpr (O::kLooksAhead)
+      for (std::size_t i = 0; i < dim; ++i) at[i] = O::ahead(u[i], v[i], fields);
+    hessian_products(*pass_, network_.dim(), at.data(), 1, product.data());
+    for (std::size_t i = 0; i < dim; ++i) O::update(u[i], v[O::kStates > 0 ? i : 0], product[i], fields);
+  }
+
+  const Network<T>& network_;
+  std::unique_ptr<Pass<T>> pass_;
+  std::vector<T> w_, grad_, velocity_, ahead_;
+  T fields_[O::kFields];
+  double null_norm_ = 0.0;
+  std::int64_t t_ = 0;
+  bool visited_ = false, has_grad_ = false;
+};
+
+// The largest eigenvalues of a Hessian that is `reduced`: the whole one has zeros besides.
+inline void with_zeros(SpectrumResult& result) {
+  for (std::size_t i = 0; i < result.values.size(); ++i)
+    if (result.values[i] < 0.0) {
+      result.values[i] = result.residuals[i] = 0.0;
+      result.converged[i] = true;
+    }
+}
+
+// A run of a network as `train` wants it.
+template <class T, class O>
+class NetworkRun final : public Runner {
+ public:
+  NetworkRun(const Network<T>& network, const Stop& stop, const double* optimizer_fields, const double* w0,
+             double null_norm, bool reduced, int num_threads)
+      : network_(network), stop_(stop), descent_(network, optimizer_fields, num_threads), reduced_(reduced) {
+    descent_.start(w0, null_norm);
+  }
+
+  std::ptrdiff_t dim() const override { return network_.dim(); }
+  std::int64_t now() const override { return descent_.t(); }
+  Status look() override { return descent_.verdict(stop_); }
+  std::int64_t patience() const override { return network_.patience(); }
+  Status advance(std::int64_t n) override {
+    Status status = Status::pending;
+    for (; n > 0 && status == Status::pending; --n) {
+      descent_.step();
+      status = look();
+    }
+    return status;
+  }
+  void write(const RecordOutput& out, std::int64_t row, bool solves) override {
+    if (out.loss) out.loss[row] = descent_.loss();
+    if (out.grad_norm) out.grad_norm[row] = descent_.grad_norm();
+    if (out.weight_norm) out.weight_norm[row] = descent_.weight_norm();
+    if (out.weights) std::copy(descent_.w().begin(), descent_.w().end(), out.weights + row * dim());
+    for (const OwnQuantity& own : out.own)
+      descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
+    if (!out.wants_eigenvalues()) return;
+    if (!solves || !std::isfinite(descent_.loss())) return write_no_eigenvalues(out, row);
+    const int k = static_cast<int>(std::min<std::ptrdiff_t>(out.k, dim()));
+    if (!tracker_) tracker_.emplace(dim(), k, out.tol, out.seed);
+    SpectrumResult result = tracker_->solve(descent_.hessian());
+    if (reduced_) with_zeros(result);
+    result.values.resize(static_cast<std::size_t>(out.k), 0.0);  // beyond the reduced Hessian: its zeros
+    write_eigenvalues(out, row, result.values.data(), result.residuals[0], result.converged[0], result.matvecs);
+  }
+  Snapshot snapshot() const override { return descent_.snapshot(); }
+  bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
+  void stand_on(const Snapshot& place) override { descent_.stand_on(place); }
+
+ private:
+  const Network<T>& network_;
+  const Stop stop_;
+  Descent<T, O> descent_;
+  bool reduced_;
+  std::optional<Tracker> tracker_;
+};
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

@@ -1,0 +1,146 @@
+// Many runs of networks: threads take whole runs from a common queue; a single run has all threads inside its products.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "eosfast/dynamics/gather.hpp"
+#include "eosfast/model.hpp"
+#include "eosfast/parallel.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+template <class T, class O>
+class Fleet {
+ public:
+  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<bool>& reduced, const SweepCall& call)
+      : networks_(networks), reduced_(reduced), call_(call), grid_(call.grid) {}
+
+  std::int64_t run() {
+    const bool alone = grid_.num_runs == 1;
+    const int threads = alone ? 1 : call_.num_threads;
+    parallel(threads, [&](int thread) {
+      working_.fetch_add(1);
+      struct Leaving {
+        std::atomic<int>& working;
+        ~Leaving() { working.fetch_sub(1); }
+      } leaving{working_};
+      for (std::int64_t number; (number = next_.fetch_add(1)) < grid_.num_runs && !call_.token.requested();)
+        run_one(number, alone ? call_.num_threads : 1);
+      if (thread == 0) wait_for_the_others();
+    });
+    return done_.load();
+  }
+
+ private:
+  void run_one(std::int64_t number, int num_threads) {
+    const auto which =
+        grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
+    const Network<T>& network = *networks_[which];
+    double fields[O::kFields];
+    for (std::size_t i = 0; i < O::kFields; ++i) fields[i] = grid_.get<double>(grid_.columns[i], number);
+    std::vector<double> w0(static_cast<std::size_t>(network.dim()));
+    const char* from = grid_.place(grid_.start, number);
+    for (double& w : w0) {
+      std::memcpy(&w, from, sizeof w);
+      from += grid_.start_stride;
+    }
+    Descent<T, O> descent(network, fields, num_threads);
+    descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
+    Gather<T, O> gather(descent, network, call_.plan, reduced_[which]);
+    const Status status = go(network, descent, gather);
+    write(number, network, descent, gather, status, reduced_[which]);
+    if (status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  Status go(const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather) {
+    const Stop& stop = call_.plan.stop;
+    Status status = descent.verdict(stop);
+    Snapshot anchor;
+    if (stop.steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
+    while (status == Status::pending && descent.t() < call_.plan.num_steps) {
+      if (descent.t() % network.patience() == 0 && call_.token.poll(done_.load(std::memory_order_relaxed)))
+        return Status::interrupted;
+      gather.observe();
+      gather.step();
+      status = descent.verdict(stop);
+      if (status != Status::pending || !stop.steady || descent.t() % kAnchor != 0) continue;
+      if (descent.t() < call_.plan.num_steps && descent.is_at(anchor)) {
+        gather.go_round(cycle_length(descent));
+        return Status::steady;
+      }
+      anchor = descent.snapshot();
+    }
+    return status == Status::pending ? Status::completed : status;
+  }
+
+  static int cycle_length(Descent<T, O>& descent) {
+    const Snapshot entry = descent.snapshot();
+    int period = 0;
+    do {
+      descent.step();
+      ++period;
+    } while (!descent.is_at(entry) && period < kAnchor);
+    descent.stand_on(entry);
+    return period;
+  }
+
+  void write(std::int64_t number, const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather,
+             Status status, bool reduced) {
+    const SweepOutput& out = call_.out;
+    gather.observe();
+    const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
+    put(out.status, static_cast<std::int8_t>(status));
+    put(out.num_steps_done, descent.t());
+    put(out.loss, descent.loss());
+    if (out.grad_norm) put(out.grad_norm, descent.grad_norm());
+    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, reduced));
+    if (out.weights) {
+      char* to = grid_.place(out.weights, number);
+      for (const T w : descent.w()) {
+        const auto value = static_cast<double>(w);
+        std::memcpy(to, &value, sizeof value);
+        to += out.weight_stride;
+      }
+    }
+    for (const auto& [name, array] : out.own) {
+      double value = 0.0;
+      descent.here().quantity(name, descent.weight_norm(), &value);
+      put(array, value);
+    }
+    if (out.period) put(out.period, status == Status::diverged ? std::int64_t{0} : gather.period());
+    if (out.lyapunov) put(out.lyapunov, gather.lyapunov());
+    for (std::size_t i = 0; i < out.reducers.size(); ++i) put(out.reducers[i], gather.result(i));
+  }
+
+  double last_sharpness(const Network<T>& network, Descent<T, O>& descent, bool reduced) const {
+    if (!std::isfinite(descent.loss())) return std::numeric_limits<double>::quiet_NaN();
+    LanczosOptions options;
+    options.tol = std::is_same_v<T, double> ? 1e-8 : 1e-4;
+    options.seed = call_.plan.seed;
+    SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr, {});
+    if (reduced) with_zeros(result);
+    return result.values[0];
+  }
+
+  // The caller's thread alone hears Ctrl-C: it listens until the last run is done.
+  void wait_for_the_others() {
+    while (working_.load() > 1) {
+      call_.token.poll(done_.load(std::memory_order_relaxed));
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  }
+
+  const std::vector<const Network<T>*>& networks_;
+  const std::vector<bool>& reduced_;
+  const SweepCall& call_;
+  const SweepGrid& grid_;
+  std::atomic<std::int64_t> next_{0}, done_{0};
+  std::atomic<int> working_{0};
+};
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

@@ -1,0 +1,112 @@
+// Fully connected networks: logistic regression, two-layer networks and deeper perceptrons are one chain,
+//
+//   Z_1 = W_1 X + b_1,   A_l = phi(Z_l),   Z_{l+1} = W_{l+1} A_l + b_{l+1},   F = scale Z_N,
+//
+// whose last weights may be fixed. Gradient and Hessian-vector product are written out by hand (backpropagation, and
+// its derivative along a direction v: dotted letters),
+//
+//   D_N = scale dL/dF,   E_l = W_{l+1}' D_{l+1},   D_l = E_l phi'(Z_l),   dL/dW_l = D_l A_{l-1}',   dL/db_l = D_l 1
+//   .Z_l = V_l A_{l-1} + W_l .A_{l-1} + v_l,   .A_l = phi'(Z_l) .Z_l,   .F = scale .Z_N
+//   .D_N = scale L''(F) .F,   .E_l = V_{l+1}' D_{l+1} + W_{l+1}' .D_{l+1},   .D_l = .E_l phi' + E_l phi'' .Z_l
+//   (Hv)_l = .D_l A_{l-1}' + D_l .A_{l-1}'
+//
+// (Pearlmutter 1994). All letters but the dotted ones are kept at a point, so a product costs as much as a gradient
+// without its forward pass.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "eosfast/activations.hpp"
+#include "eosfast/networks/network.hpp"
+#include "eosfast/networks/output_loss.hpp"
+#include "eosfast/networks/panels.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+template <class T>
+class FeedForward final : public Network<T> {
+ public:
+  using Layer = typename Network<T>::Layer;
+
+  explicit FeedForward(const Config& config);
+  std::ptrdiff_t dim() const override { return dim_; }
+  std::unique_ptr<Pass<T>> pass(int num_threads) const override;
+  int patience() const override;
+  std::ptrdiff_t samples() const override { return X_.columns(); }
+  const std::vector<Layer>& layers() const override { return layers_; }
+
+  const Panels<T>& X() const { return X_; }
+  const Panels<T>& X_transposed() const { return X_transposed_; }
+  const Activation& activation() const { return activation_; }
+  const OutputLoss<T>& output_loss() const { return loss_; }
+  double scale() const { return scale_; }
+  int degree() const { return degree_; }
+  // The weights of layer l: in w, or the fixed ones of the last layer.
+  const T* weights(const Layer& layer, const T* w) const { return layer.weight < 0 ? fixed_.data() : w + layer.weight; }
+
+ private:
+  std::vector<Layer> layers_;
+  std::ptrdiff_t dim_ = 0;
+  Panels<T> X_, X_transposed_;  // (d, n) in panels of samples, (n, d) in panels of coordinates
+  Activation activation_;
+  OutputLoss<T> loss_;
+  std::vector<T> fixed_;
+  double scale_ = 1.0;
+  int degree_ = 1;
+};
+
+template <class T>
+class FeedForwardPass final : public Pass<T> {
+ public:
+  FeedForwardPass(const FeedForward<T>& network, int num_threads);
+  void visit(const T* w) override;
+  double loss() const override { return loss_; }
+  void grad(T* out) override;
+  void hvp(const T* V, int k, T* out) override;
+  void quantity(std::string_view name, double weight_norm, double* out) override;
+  void outputs(double* out) const override;
+  void layer_inputs(int layer, double* out) const override;
+  void layer_slopes(int layer, int output, double* out) override;
+
+ private:
+  using Layer = typename Network<T>::Layer;
+  // What the panels of one layer hold at a point, and along k directions (rows of direction c behind those of c - 1).
+  struct Values {
+    Panels<T> Z, A, first, E, D, second;
+  };
+  struct Directions {
+    Panels<T> Z, A, D;
+  };
+
+  int last() const { return static_cast<int>(layers().size()) - 1; }
+  const std::vector<Layer>& layers() const { return network_.layers(); }
+  const Panels<T>& input(int l) const { return l == 0 ? network_.X() : values_[static_cast<std::size_t>(l - 1)].A; }
+  Values& at(int l) { return values_[static_cast<std::size_t>(l)]; }
+  Directions& along(int l) { return directions_[static_cast<std::size_t>(l)]; }
+
+  void forward(std::ptrdiff_t panel);
+  void backward(std::ptrdiff_t panel);
+  void ensure_backward();
+  void ensure_second();
+  void pull_back(int l, const T* weights, const Panels<T>& D, std::ptrdiff_t from, Panels<T>& out, std::ptrdiff_t to,
+                 std::ptrdiff_t panel, bool accumulate) const;
+  void directions_forward(std::ptrdiff_t panel, const T* V, int k);
+  void directions_backward(std::ptrdiff_t panel, const T* V, int k);
+  void first_layer_product(const Panels<T>& D, int k, T* out) const;
+
+  const FeedForward<T>& network_;
+  int num_threads_;
+  const T* w_ = nullptr;
+  double loss_ = 0.0;
+  bool has_backward_ = false, has_second_ = false;
+  std::vector<Values> values_;
+  std::vector<Directions> directions_;
+  int directions_held_ = 0;
+  Panels<T> F_, dF_;  // F_: scaled outputs
+  std::vector<double> losses_;
+};
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

@@ -1,0 +1,46 @@
+// The largest (algebraic) eigenvalues of a symmetric operator that is known by its products only, each with a
+// certificate: the residual ||H v - theta v||, within which an eigenvalue lies.
+//
+// Block Lanczos with full reorthogonalisation and thick restarts (K. Wu and H. Simon, SIAM J. Matrix Anal. Appl. 22,
+// 2000). A residual proves that a value is an eigenvalue, not that it is the largest. That rests on the start: k + 1
+// random vectors at least, one more than is asked for, because a cluster of k eigenvalues overlaps badly with k + 1
+// random vectors only with probability O(epsilon^2); and on the guard, the first Ritz value not asked for, which must
+// have settled, or be so far below that nothing can hide in between (see `Lanczos::verified`).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "eosfast/isa.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+// out = H V for k vectors, each contiguous, of length dim, one after the other.
+using SymmetricProducts = std::function<void(const double* V, int k, double* out)>;
+
+struct LanczosOptions {
+  int k = 1;                        // how many, 1 ... dim
+  double tol = 1e-8;                // converged: residual <= tol * largest Ritz value in magnitude
+  std::int64_t max_matvecs = 1100;  // never exceeded; one block of k vectors counts k
+  std::uint64_t seed = 0;
+};
+
+struct SpectrumResult {
+  std::vector<double> values;     // (k) descending; NaN where nothing is known
+  std::vector<double> vectors;    // k vectors of length dim, one after the other
+  std::vector<double> residuals;  // (k)
+  std::vector<bool> converged;    // (k)
+  std::int64_t matvecs = 0;
+};
+
+// `v0` (or null) is a guess at the top eigenvector; it is one vector of the start among random ones, so that a bad
+// guess costs products, never the answer. `stop` (may be empty) is asked before each block of products; true ends the
+// solve with what there is. Products that are not finite end it with values NaN.
+SpectrumResult lanczos(std::ptrdiff_t dim, const SymmetricProducts& products, const LanczosOptions& options,
+                       const double* v0, const std::function<bool()>& stop);
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast

@@ -1,0 +1,142 @@
+// Networks as models: precision and optimizer are visited once per call.
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <variant>
+
+#include "eosfast/dynamics/fleet.hpp"
+#include "eosfast/networks/feed_forward.hpp"
+#include "eosfast/registry.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+namespace {
+
+template <class T>
+class NetworkModel final : public Model {
+ public:
+  NetworkModel(std::unique_ptr<Network<T>> network, bool reduced) : network_(std::move(network)), reduced_(reduced) {}
+
+  std::ptrdiff_t dim() const override { return network_->dim(); }
+  double loss(const double* w) const override {
+    return at(w, [](Pass<T>& pass) { return pass.loss(); });
+  }
+  void grad(const double* w, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      std::vector<T> g(static_cast<std::size_t>(dim()));
+      pass.grad(g.data());
+      std::copy(g.begin(), g.end(), out);
+    });
+  }
+  void hvp(const double* w, const double* V, int k, double* out) const override {
+    at(w, [&](Pass<T>& pass) { hessian_products(pass, dim(), V, k, out); });
+  }
+  std::vector<double> hessian(const double* w) const override {
+    const std::ptrdiff_t n = dim();
+    std::vector<double> H(static_cast<std::size_t>(n * n)), unit;
+    at(w, [&](Pass<T>& pass) {
+      constexpr std::ptrdiff_t kAtOnce = 16;
+      for (std::ptrdiff_t i = 0; i < n; i += kAtOnce) {
+        const std::ptrdiff_t k = std::min(kAtOnce, n - i);
+        unit.assign(static_cast<std::size_t>(k * n), 0.0);
+        for (std::ptrdiff_t c = 0; c < k; ++c) unit[static_cast<std::size_t>(c * n + i + c)] = 1.0;
+        hessian_products(pass, n, unit.data(), static_cast<int>(k), H.data() + i * n);
+      }
+    });
+    for (std::ptrdiff_t i = 0; i < n; ++i)  // symmetric but for rounding: make it so
+      for (std::ptrdiff_t j = 0; j < i; ++j) {
+        double &a = H[static_cast<std::size_t>(i * n + j)], &b = H[static_cast<std::size_t>(j * n + i)];
+        a = b = 0.5 * a + 0.5 * b;
+      }
+    return H;
+  }
+  SpectrumResult sharpness(const double* w, const LanczosOptions& options,
+                           const std::function<bool()>& stop) const override {
+    return at(w, [&](Pass<T>& pass) {
+      const SymmetricProducts products = [&](const double* V, int k, double* out) {
+        hessian_products(pass, dim(), V, k, out);
+      };
+      SpectrumResult result = lanczos(dim(), products, options, nullptr, stop);
+      return result;
+    });
+  }
+  SingleOutcome train(const TrainCall& call) const override {
+    return std::visit(
+        [&]<class O>(const O&) {
+          NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, reduced_,
+                               call.num_threads);
+          return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+        },
+        optimizer_named(call.optimizer));
+  }
+  std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override {
+    std::vector<const Network<T>*> networks;
+    std::vector<bool> reduced;
+    for (const Model* model : models) {
+      const auto& same = dynamic_cast<const NetworkModel&>(*model);
+      networks.push_back(same.network_.get());
+      reduced.push_back(same.reduced_);
+    }
+    return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, reduced, call).run(); },
+                      optimizer_named(call.optimizer));
+  }
+
+  double accuracy(const double* w, ArrayView, const double*, int) const override {
+    double out = 0.0;
+    at(w, [&](Pass<T>& pass) { pass.quantity("accuracy", 0.0, &out); });
+    return out;
+  }
+  std::vector<double> outputs(const double* w) const override {
+    std::vector<double> out(static_cast<std::size_t>(network_->samples() * network_->layers().back().out));
+    at(w, [&](Pass<T>& pass) { pass.outputs(out.data()); });
+    return out;
+  }
+  std::vector<std::vector<double>> layer_inputs(const double* w) const override {
+    return by_layer(w, &Network<T>::Layer::in, [](Pass<T>& pass, int l, double* out) { pass.layer_inputs(l, out); });
+  }
+  std::vector<std::vector<double>> layer_slopes(const double* w, int output) const override {
+    return by_layer(w, &Network<T>::Layer::out,
+                    [&](Pass<T>& pass, int l, double* out) { pass.layer_slopes(l, output, out); });
+  }
+
+ private:
+  // f(workspace at w)
+  template <class F>
+  auto at(const double* w, F&& f) const {
+    const std::vector<T> here(w, w + dim());
+    const auto pass = network_->pass(1);
+    pass->visit(here.data());
+    return f(*pass);
+  }
+  template <class F>
+  std::vector<std::vector<double>> by_layer(const double* w, std::ptrdiff_t Network<T>::Layer::* width, F&& f) const {
+    std::vector<std::vector<double>> out;
+    at(w, [&](Pass<T>& pass) {
+      for (const auto& layer : network_->layers()) {
+        out.emplace_back(static_cast<std::size_t>(network_->samples() * layer.*width));
+        f(pass, static_cast<int>(out.size()) - 1, out.back().data());
+      }
+    });
+    return out;
+  }
+
+  std::unique_ptr<Network<T>> network_;
+  bool reduced_;
+};
+
+template <class T>
+std::unique_ptr<Model> network_model(const Config& config) {
+  return std::make_unique<NetworkModel<T>>(std::make_unique<FeedForward<T>>(config), config.number("reduced") != 0.0);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_network(std::string_view name, const Config& config) {
+  if (name != "FeedForward") return nullptr;
+  if (config.text("dtype") == "float32") return network_model<float>(config);
+  return network_model<double>(config);
+}
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast
