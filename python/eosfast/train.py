@@ -100,12 +100,10 @@ def train(
     fields = np.array(optimizer.numbers())
     num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
     seed = Integer().check("seed", seed)
-    if not isinstance(record, Record):
-        raise TypeError(f"record must be a Record, got {shown(record)}")
     check_quantities(record, model)
     steps = steps_to_record(record, num_steps)
     start = starting_point(model, w0, seed)
-    arguments = {
+    given = {
         "model": model,
         "optimizer": optimizer,
         "w0": start,
@@ -113,7 +111,7 @@ def train(
         "record": record,
         "stop": stop,
     }
-    source = Provenance({"verb": "train", **arguments}, seed, threads(num_threads))
+    source = Provenance({"verb": "train", **given}, seed, threads(num_threads))
     inner = model._inner(start)
     out = _storage(model, record, rows_needed(steps, num_steps), inner.size)
     with reporter(progress, num_steps, "step") as poll:
