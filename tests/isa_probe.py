@@ -104,7 +104,7 @@ def network_bits(activation: str, dtype: str) -> str:
         "output_bias": 1.0,
         "output_scale": 1.0,
         "degree": 3.0,
-        "reduced": 0.0,
+        "unseen": 0.0,
         "dtype": dtype,
     }
     model = core.model("FeedForward", config)

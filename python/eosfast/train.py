@@ -132,9 +132,7 @@ def train(
         )
         if poll:
             poll(outcome["num_steps_done"])
-    if "weights" in out and inner.size != model.dim:
-        out["weights"] = start + model._outer(out["weights"][: outcome["rows"]] - inner)
-    return _result(model, optimizer, out, outcome, source)
+    return _result(model, optimizer, start, out, outcome, source)
 
 
 def checked_model(model: object) -> Model:
@@ -175,6 +173,7 @@ def _storage(model: Model, record: Record, rows: int, inner_dim: int) -> dict[st
 def _result(
     model: Model,
     optimizer: Optimizer,
+    start: NDArray[np.float64],
     out: dict[str, NDArray[Any]],
     outcome: Mapping[str, int],
     source: Provenance,
@@ -182,6 +181,8 @@ def _result(
     rows = outcome["rows"]
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
+    if "weights" in columns:
+        columns["weights"] = model._whole(columns["weights"], start)
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

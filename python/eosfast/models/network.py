@@ -74,12 +74,12 @@ class Network(DataModel):
         Parameters
         ----------
         w : array_like, shape (dim,)
-        X : array_like, shape (k, d), optional
+        X : array_like, shape (m, d), optional
             Samples; None = those of the data.
 
         Returns
         -------
-        ndarray, shape (k,), or (k, c) for several outputs
+        ndarray, shape (m,), or (m, c) for several outputs
 
         Raises
         ------
@@ -92,9 +92,9 @@ class Network(DataModel):
         else:
             X = numbers_array("X", X)
             if X.ndim != 2 or X.shape[1] != self.data.d or len(X) == 0:
-                raise ValueError(f"X must have shape (k, {self.data.d}) with k >= 1 for {self!r}, got {X.shape}")
+                raise ValueError(f"X must have shape (m, {self.data.d}) with m >= 1 for {self!r}, got {X.shape}")
             outputs = self._targets.shape[1]
-            config = self._core_config(X, np.zeros((len(X), outputs)), reduced=False)
+            config = self._core_config(X, np.zeros((len(X), outputs)))
             prepared, inner, samples = core.model("FeedForward", config), w, len(X)
         f = core.outputs(prepared, inner, samples)
         return f[:, 0] if f.shape[1] == 1 and self.data.y.ndim == 1 else f
@@ -121,12 +121,11 @@ class Network(DataModel):
         if data is None or data is self.data:
             return core.accuracy(self._prepared(), self._inner(self._weights(w)), None, None)
         Instance(Dataset).check("data", data)
-        if data.d != self.data.d or data.y.shape[1:] != self.data.y.shape[1:]:
+        if data.d != self.data.d:
+            raise ValueError(f"data must have d = {self.data.d} as in {self!r}, got d = {data.d}")
+        if data.y.shape[1:] != self.data.y.shape[1:]:
             labels = "(n,)" if self.data.y.ndim == 1 else f"(n, {self.data.y.shape[1]})"
-            raise ValueError(
-                f"data must have X (n, {self.data.d}) and y {labels} as in {self!r}, "
-                f"got X {data.X.shape} and y {data.y.shape}"
-            )
+            raise ValueError(f"data must have y of shape {labels} as in {self!r}, got {data.y.shape}")
         check_targets("data", self._loss, data.y)
         f = self.predict(w, data.X)
         if f.ndim == 1:
@@ -328,10 +327,12 @@ class Network(DataModel):
         """The row space of the data, if a run is to stay inside it."""
         if not self.reduce or self.data.n >= self.data.d:
             return None
-        return row_space(self.data)
+        space = row_space(self.data)
+        return space if space.rank else None
 
-    def _core_config(self, X: NDArray[np.float64], y: NDArray[np.float64], *, reduced: bool) -> dict[str, Any]:
-        own = {"X": X, "y": y, "loss": self._loss, "reduced": float(reduced), "dtype": self.dtype}
+    def _core_config(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Any]:
+        unseen = self._chain.widths[1] * (self.data.d - X.shape[1])  # numbers of w that such samples do not reach
+        own = {"X": X, "y": y, "loss": self._loss, "unseen": float(unseen), "dtype": self.dtype}
         return own | self._chain.config(X.shape[1])
 
     def _prepared(self) -> PreparedModel:
@@ -340,7 +341,7 @@ class Network(DataModel):
     def _make(self) -> PreparedModel:
         space = self._space
         X = self.data.X if space is None else space.coordinates
-        return core.model("FeedForward", self._core_config(X, self._targets, reduced=space is not None))
+        return core.model("FeedForward", self._core_config(X, self._targets))
 
     def _first(self, space: RowSpace | None) -> int:
         """Numbers of the first layer in w, or in the core's w."""
@@ -361,6 +362,11 @@ class Network(DataModel):
         first = self._first(space)
         outside = space.outside(v[..., :first].reshape(-1, space.rank))
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
+
+    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._space is None:
+            return inner
+        return np.asarray(start + self._outer(inner - self._inner(start)))
 
     def _null_norm(self, w: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space: it never changes along a run."""

@@ -20,7 +20,11 @@ def check_signs(name: str, y: NDArray[np.float64]) -> None:
     if not wrong.size:
         return
     values = np.unique(y)
-    hint = f"; np.where(y == {values[1]:g}, 1, -1) maps them" if len(values) == 2 else ""
+    hint = ""
+    if len(values) == 2:
+        hint = (
+            "; 2 * y - 1 maps them" if tuple(values) == (0, 1) else f"; np.where(y == {values[1]:g}, 1, -1) maps them"
+        )
     raise ValueError(f"{name} must have labels -1 and +1, got {wrong[0]:g}{hint}")
 
 
@@ -32,7 +36,7 @@ def check_targets(name: str, loss: str, y: NDArray[np.float64]) -> None:
         wrong = y[(y != np.round(y)) | (y < 0) | (y > LARGEST_LABEL)]
         if wrong.size:
             raise ValueError(
-                f"{name} must have labels 0, 1, ..., or y of shape (n, c) with rows that sum to 1, "
+                f"{name} must have labels y that are ints >= 0, or y of shape (n, c) with rows that sum to 1, "
                 f"got the label {wrong[0]:g}"
             )
     elif loss == "cross_entropy":
