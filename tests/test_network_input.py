@@ -47,12 +47,12 @@ CASES = {
     "regression with labels 0 and 1": (
         lambda: eos.LogisticRegression(with_targets([0, 1, 0, 1, 1, 0])),
         ValueError,
-        ["data", "-1", "+1", "got 0", "np.where(y =="],
+        ["data", "-1 and +1", "got 0", "2 * y - 1"],
     ),
     "two layers with labels 0 and 1": (
         lambda: two(with_targets([0, 1, 0, 1, 1, 0])),
         ValueError,
-        ["data", "-1", "+1", "got 0", "np.where(y =="],
+        ["data", "-1 and +1", "got 0", "2 * y - 1"],
     ),
     "regression with three labels": (
         lambda: eos.LogisticRegression(with_targets([-1, 1, 3, 1, 1, -1])),
@@ -87,12 +87,12 @@ CASES = {
     "labels that are no integers": (
         lambda: mlp(with_targets([0.0, 1.0, 1.5, 0, 1, 2]), loss="cross_entropy"),
         ValueError,
-        ["data", "labels 0, 1, ...", "1.5"],
+        ["data", "ints >= 0", "1.5"],
     ),
     "negative labels": (
         lambda: mlp(with_targets([-1, 0, 1, 1, 0, 2]), loss="cross_entropy"),
         ValueError,
-        ["data", "labels 0, 1, ...", "-1"],
+        ["data", "ints >= 0", "-1"],
     ),
     "no samples": (lambda: two(eos.Dataset(np.ones((0, 3)), [])), ValueError, ["X", "(0, 3)"]),
     "data not finite": (lambda: two(eos.Dataset([[1, NAN]], [1])), ValueError, ["X", "finite", "nan"]),
@@ -178,7 +178,7 @@ CASES = {
     "accuracy on other d": (
         lambda: TWO.accuracy(np.ones(12), samples(3, 5)),
         ValueError,
-        ["data", "(n, 3)", "y (n,)", "(3, 5)"],
+        ["data", "d = 3", "d = 5"],
     ),
     "accuracy on an array": (lambda: TWO.accuracy(np.ones(12), X), TypeError, ["data", "Dataset"]),
     "accuracy on labels beyond the classes": (

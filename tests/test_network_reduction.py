@@ -138,9 +138,9 @@ def test_the_cost_does_not_depend_on_the_dimension_of_the_samples():
     record = eos.Record(every=1000, quantities=("loss", "sharpness", "weight_norm", "margin"))
     w0 = model.init()
     model.loss(w0)  # the rotation, once
-    began = time.perf_counter()
+    began = time.thread_time()  # of this thread: what else the machine does is not counted
     run = eos.train(model, w0, eos.GD(10.0), num_steps=10_000, record=record)
-    assert time.perf_counter() - began < 10  # 10_000 gradients in full are 6e12 operations
+    assert time.thread_time() - began < 10  # 10_000 gradients in full are 6e12 operations
     assert run.attrs["num_steps_done"] == 10_000
     assert run.loss[-1] < run.loss[0]
     np.testing.assert_allclose(run.weight_norm[0], np.linalg.norm(w0), rtol=1e-12)
