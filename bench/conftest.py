@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-# Peers are compared on one thread; JAX reads these when it starts.
+# Peers are compared on one thread; JAX and OpenBLAS read these when they start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("NPROC", "1")
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false " + os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

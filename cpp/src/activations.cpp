@@ -50,8 +50,8 @@ void bases(const Activation& a, const double* u, std::size_t count, double* valu
   }
 }
 
-// linear u + gain base, from the base's jet in place. Where u is so large that the two terms could both overflow, and
-// with opposite signs, they are added in smaller units.
+// linear u + gain base, from the base's jet in place. Where that overflows the two terms may have done so with opposite
+// signs: there they are added in smaller units.
 void combine(const Activation& a, std::size_t count, const Block& u, Block& value, Block& first, Block& second) {
   const double larger = std::max(std::fabs(a.linear), std::fabs(a.gain));
   const double unit = larger > 0.0 ? std::ldexp(1.0, std::min(1000, -std::ilogb(larger))) : 1.0;
@@ -60,7 +60,8 @@ void combine(const Activation& a, std::size_t count, const Block& u, Block& valu
     const Lanes x = Lanes::load(&u[i]), y = Lanes::load(&value[i]), sixteenth(0.0625);
     const Lanes sum = fma(linear, x, gain * y);
     const Lanes small_sum = fma(small_linear, x * sixteenth, small_gain * (y * sixteenth));
-    select(abs(x) > Lanes(0x1p512), (small_sum * Lanes(1.0 / unit)) * Lanes(16.0), sum).store(&value[i]);
+    const Mask finite = abs(sum) < Lanes(detail::kInfinity);
+    select(finite, sum, (small_sum * Lanes(1.0 / unit)) * Lanes(16.0)).store(&value[i]);
     fma(gain, Lanes::load(&first[i]), linear).store(&first[i]);
     (gain * Lanes::load(&second[i])).store(&second[i]);
   }

@@ -155,7 +155,7 @@ EOSFAST_INLINE Jet<Real> gelu_jet(const Real& u) {
   const Real E = detail::scaled_exp(detail::minus_square(x, 0.5)), N = detail::normal_tail_over_exp(x);
   const auto negative = u < Real(0.0);
   const Real slope = E * fma(x, Real(-detail::kInverseSqrt2Pi), N);
-  const Real curvature = (E * Real(detail::kInverseSqrt2Pi)) * fma(-x, x, Real(2.0));
+  const Real curvature = (E * Real(detail::kInverseSqrt2Pi)) * detail::residual(Real(2.0), x, x);
   return {fma(x * (E * N), Real(-kUnscale), max(Real(0.0), u)),
           fma(slope, select(negative, Real(kUnscale), Real(-kUnscale)), select(negative, Real(0.0), Real(1.0))),
           curvature * Real(kUnscale)};
