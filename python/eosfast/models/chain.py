@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eosfast.activations import NAMES as PLAIN, activation
+from eosfast.activations import NAMES as PLAIN, OneActivation, activation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
