@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eosfast import GD, MLP, HuberizedReLU, Leaky, TwoLayerNetwork, __version__, datasets, sweep
+from eosfast import GD, MLP, Dataset, HuberizedReLU, Leaky, TwoLayerNetwork, __version__, datasets, sweep
 from eosfast.papers.figure import BLACK, BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY, VERMILION, PaperFigure
 from eosfast.papers.runs import finished, tracked
 from eosfast.plotting import label, mark_threshold
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # ---------------------------------------------------------------------------------------------------------- label noise
 
-NOISE, NOISE_LRS, NOISE_STEPS, NOISE_WIDTH = (0.0, 0.1, 0.2), (40.0, 400.0), 4_000, 40
+NOISE, NOISE_LRS, NOISE_STEPS, NOISE_WIDTH = (0.0, 0.1, 0.2), (1_000.0, 10_000.0), 10_000, 40
 
 
 def _label_noise(progress: bool) -> xr.Dataset:
@@ -32,7 +32,7 @@ def _label_noise(progress: bool) -> xr.Dataset:
     start, every = sim.normal_start(NOISE_WIDTH, training.d), sim.spaced(NOISE_STEPS)
     rows = []
     for fraction in tracked(NOISE, progress, "label noise"):
-        model = sim.leaky(sim.flipped(training, fraction), sim.HALF, NOISE_WIDTH)
+        model = sim.leaky(sim.flipped(training, fraction), sim.LEAKY, NOISE_WIDTH)
         runs = []
         for lr in NOISE_LRS:
             run = sim.run(model, start, lr, NOISE_STEPS, every, ("loss", "sharpness", "weights"))
@@ -58,7 +58,7 @@ def _draw_label_noise(data: xr.Dataset) -> Figure:
             accuracy.plot(steps, 100.0 * one.accuracy, color=colour, linewidth=1.0)
         mark_threshold(sharpness, 2.0 / lr, r"$2/\eta$")
         loss.set(ylabel="loss $L$", yscale="log", xscale="log", xlim=(1, steps[-1]), title=rf"$\eta={lr:g}$")
-        sharpness.set(ylabel=label("sharpness"), yscale="log")
+        sharpness.set(ylabel=label("sharpness"), yscale="log", ylim=(1e-6, 4e-3))
         accuracy.set(ylabel="test accuracy (%)", ylim=(40, 101))
     panels[0, 0].legend(title="labels flipped", loc="lower left")
     for ax in panels[1]:
@@ -78,7 +78,7 @@ ACTIVATIONS: tuple[tuple[str, Any, str, str], ...] = (  # name, activation, colo
 )
 SCALES = (0.5, 1.0, 2.0, math.sqrt(40.0))
 SCALE_COLOURS = (SKY, BLUE, ORANGE, VERMILION)
-CHOICE_LRS, CHOICE_STEPS, CHOICE_WIDTH = np.geomspace(1.0, 4096.0, 13), 1_000, 40
+CHOICE_LRS, CHOICE_STEPS, CHOICE_WIDTH = np.geomspace(16.0, 65_536.0, 13), 1_000, 40
 
 
 def _choices(progress: bool) -> xr.Dataset:
@@ -118,7 +118,8 @@ def _draw_choices(data: xr.Dataset) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     for text, _, colour, marker in ACTIVATIONS:
         one = data.sel(activation=text)
-        left.plot(data.lr, one.loss, color=colour, linewidth=0.9, label=text)
+        left.plot(data.lr, one.loss, color=colour, linewidth=0.9)
+        left.plot([], [], marker + "-", color=colour, linewidth=0.9, markersize=3.5, label=text)
         _mark_oscillating(left, data.lr.values, one.loss.values, one.last_loss_increase.values, colour, marker)
     for scale, colour in zip(data.scale.values, SCALE_COLOURS, strict=True):
         one = data.sel(scale=scale)
@@ -143,14 +144,22 @@ def _mark_oscillating(ax: Any, lr: Any, loss: Any, last_increase: Any, colour: s
 # ------------------------------------------------------------------------------- deep networks at the edge of stability
 
 DEEP = {"two layers": (32,), "three layers": (32, 32)}
-DEEP_LRS = {"two layers": (0.05, 0.1, 0.2), "three layers": (0.05, 0.1, 0.2)}
-DEEP_STEPS, DEEP_SAMPLES = 1_500, 200
+DEEP_LRS = {"two layers": (0.3, 0.4, 0.6), "three layers": (0.2, 0.3, 0.4)}
+DEEP_STEPS, DEEP_SAMPLES = 4_000, 300
+
+
+def _ten_digits() -> Dataset:
+    """All ten digits, centred, with a root mean square norm of 3; the targets are one-hot."""
+    whole = datasets.digits(tuple(range(10)))
+    some = np.random.default_rng(0).permutation(whole.n)[:DEEP_SAMPLES]
+    X = whole.X[some] - whole.X[some].mean(axis=0)
+    return Dataset(3.0 * X / np.sqrt(np.mean(np.sum(X**2, axis=1))), whole.y[some])
 
 
 def _edge(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    data = sim.centred(datasets.digits((3, 8), DEEP_SAMPLES))
+    data = _ten_digits()
     rows = []
     for name in tracked(list(DEEP), progress, "networks"):
         model = MLP(data, DEEP[name], activation="tanh", loss="mse")
@@ -176,7 +185,8 @@ def _draw_edge(data: xr.Dataset) -> Figure:
             sharpness.plot(data.step, one.sharpness, color=colour, linewidth=0.8)
             mark_threshold(sharpness, 2.0 / float(one.lr), rf"$2/{float(one.lr):g}$", color=colour)
         loss.set(title=f"tanh, {name}", yscale="log")
-        sharpness.set(xlabel=label("step"), ylim=(0, None), xlim=(0, data.step[-1]))
+        highest = 2.0 / float(data.sel(network=name).lr.min())
+        sharpness.set(xlabel=label("step"), ylim=(0.0, 1.12 * highest), xlim=(0, data.step[-1]))
         loss.legend(loc="upper right")
     panels[0, 0].set_ylabel("loss $L$")
     panels[1, 0].set_ylabel(label("sharpness"))

@@ -74,58 +74,41 @@ def _draw_neurons(data: xr.Dataset) -> Figure:
 
 # ----------------------------------------------------------------------------------------------------- phase transition
 
-TRANSITION_LRS, TRANSITION_SEEDS, TRANSITION_STEPS = np.geomspace(8.0, 8192.0, 21), (0, 1, 2), 100_000
+TRANSITION_LRS, TRANSITION_GAMMAS, TRANSITION_STEPS = np.geomspace(16.0, 2.0**17, 79), (0.05, 0.02), 200_000
+TIMES = {"monotone": "last increase", "below_4": "loss below (4)", "below_5": "loss below (5)"}
 
 
 def _transition(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    times = np.empty((3, len(TRANSITION_SEEDS), len(TRANSITION_LRS)), dtype=np.int64)
-    for i, seed in enumerate(tracked(TRANSITION_SEEDS, progress, "data sets")):
-        model, start = sim.separable_network(seed)
+    times = np.empty((len(TIMES), len(TRANSITION_GAMMAS), len(TRANSITION_LRS)), dtype=np.int64)
+    for i, gamma in enumerate(tracked(TRANSITION_GAMMAS, progress, "margins")):
+        model = sim.leaky(datasets.two_point(gamma), sim.HALF, 2)
         constants = theory.network_constants(model)
         for j, lr in enumerate(TRANSITION_LRS):
-            lowest = float(theory.stable_threshold(lr, model.data.n, constants))
-            run = sim.run(model, start, lr, TRANSITION_STEPS, stop=Stop(loss=lowest, steady=False))
-            times[:, i, j] = theory.phase_times(run.loss.values, lr, model.data.n, constants)
-    dims, coords = ("seed", "lr"), {"seed": list(TRANSITION_SEEDS), "lr": TRANSITION_LRS}
-    names = ("monotone", "below_4", "below_5")
-    variables = {name: (dims, values) for name, values in zip(names, times, strict=True)}
+            lowest = float(theory.stable_threshold(lr, 2, constants))
+            run = sim.run(model, np.zeros(4), lr, TRANSITION_STEPS, stop=Stop(np.inf, loss=lowest, steady=False))
+            times[:, i, j] = theory.phase_times(run.loss.values, lr, 2, constants)
+    variables = {name: (("gamma", "lr"), values) for name, values in zip(TIMES, times, strict=True)}
+    coords = {"gamma": list(TRANSITION_GAMMAS), "lr": TRANSITION_LRS}
     return xr.Dataset(variables, coords, attrs={"num_steps": TRANSITION_STEPS, "eosfast_version": __version__})
 
 
 def _draw_transition(data: xr.Dataset) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(PAGE / 2, 2.7), layout="constrained")
-    ax = figure.subplots()
-    names = {"monotone": "last increase", "below_4": "threshold (4)", "below_5": "threshold (5)"}
-    for (name, text), colour, marker in zip(names.items(), (BLACK, BLUE, VERMILION), "osD", strict=True):
-        for seed in data.seed.values:
-            times = data[name].sel(seed=seed)
-            known = times.values > 0
-            first = seed == data.seed.values[0]
-            ax.plot(
-                data.lr[known],
-                times[known],
-                marker,
-                color=colour,
-                markersize=3,
-                fillstyle="full" if first else "none",
-                markeredgewidth=0.6,
-                label=text if first else None,
-            )
-    lr = data.lr.values[data.lr.values > 500.0]
-    ax.plot(lr, 1.5 * lr, color=GREY, linewidth=0.9, linestyle=":")
-    ax.annotate(
-        r"$\propto\eta$",
-        (lr[len(lr) // 2], 1.5 * lr[len(lr) // 2]),
-        xytext=(-4, 4),
-        textcoords="offset points",
-        ha="right",
-    )
-    ax.set(xlabel=label("lr"), ylabel="first step of the stable phase", xscale="log", yscale="log")
-    ax.legend(loc="best")
+    figure = Figure(figsize=(PAGE, 2.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for ax, gamma in zip(panels, data.gamma.values, strict=True):
+        one = data.sel(gamma=gamma)
+        for (name, text), colour, marker in zip(TIMES.items(), (BLACK, BLUE, VERMILION), "osD", strict=True):
+            known = one[name].values > 0
+            ax.plot(one.lr[known], one[name][known], marker, color=colour, markersize=2.5, label=text)
+        quiet = one.lr.values[one.monotone.values == 0].max()
+        mark_threshold(ax, quiet, "oscillates", axis="x")
+        ax.set(xlabel=label("lr"), xscale="log", yscale="log", ylim=(8, 2e5), title=rf"$\gamma={gamma:g}$")
+    panels[0].set_ylabel("step")
+    panels[1].legend(loc="lower left", bbox_to_anchor=(0.5, 0.6))
     return figure
 
 
@@ -134,7 +117,7 @@ def _draw_transition(data: xr.Dataset) -> Figure:
 GAMMA = 0.05
 BEST_MONOTONE = 2.0 * 23.8667
 """Largest step size without an increase of the loss, of the network with two neurons from w = 0."""
-FACTORS = (0.003, 0.03, 0.3)
+FACTORS = (0.0003, 0.003, 0.03)
 
 
 def _acceleration(progress: bool) -> xr.Dataset:
@@ -144,9 +127,9 @@ def _acceleration(progress: bool) -> xr.Dataset:
     budgets = np.unique(np.round(np.geomspace(10, 100_000, 41)).astype(np.int64))
     monotone = sim.run(model, start, BEST_MONOTONE, int(budgets[-1]), budgets)
     loss = np.empty((len(FACTORS), len(budgets)))
-    for j, T in enumerate(tracked(budgets, progress, "budgets")):
+    for j, T in enumerate(tracked(budgets.tolist(), progress, "budgets")):
         for i, c in enumerate(FACTORS):
-            loss[i, j] = sim.run(model, start, 2.0 * c * T, int(T), [0, int(T)]).loss[-1]
+            loss[i, j] = sim.run(model, start, 2.0 * c * T, T, [0, T]).loss[-1]
     return xr.Dataset(
         {"loss": (("factor", "num_steps"), loss), "monotone": ("num_steps", monotone.loss.sel(step=budgets).values)},
         {"factor": list(FACTORS), "num_steps": budgets},
@@ -176,14 +159,22 @@ def _draw_acceleration(data: xr.Dataset) -> Figure:
             fontsize="small",
             color=GREY,
         )
-    ax.set(xlabel="number of steps $T$", ylabel="last loss $L(w_T)$", xscale="log", yscale="log", xlim=(10, 5e5))
+    ax.set(
+        xlabel="number of steps $T$",
+        ylabel="last loss $L(w_T)$",
+        xscale="log",
+        yscale="log",
+        xlim=(10, 5e5),
+        ylim=(1e-12, 3),
+    )
     ax.legend(loc="lower left")
     return figure
 
 
 # ------------------------------------------------------------------------------------------------------- initialisation
 
-WIDTHS, SCALES, INIT_SEEDS, INIT_STEPS, INIT_LR = (4, 6, 8, 12, 16, 20), (0.01, 0.1, 1.0, 10.0), range(100), 5_000, 50.0
+WIDTHS, SCALES, INIT_SEEDS = (4, 6, 8, 10, 12, 16), (0.1, 1.0, 10.0, 100.0), range(100)
+INIT_STEPS, INIT_LR = 5_000, 5.0  # the step size for each unit of width
 ONE_DEAD = float(np.log(2.0) / 4.0)
 """Loss of XOR when one of the four points has output 0 and the other three none."""
 
@@ -191,19 +182,17 @@ ONE_DEAD = float(np.log(2.0) / 4.0)
 def _initialisation(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    data = datasets.xor()
+    softplus, stop = 1.0, Stop(loss=0.1, steady=False)
     dead = np.empty((len(SCALES), len(WIDTHS)))
     for j, width in enumerate(tracked(WIDTHS, progress, "widths")):
-        model = sim.leaky(data, sim.HALF, width)
+        model = sim.leaky(datasets.xor(), softplus, width, c=0.0)
         for i, scale in enumerate(SCALES):
             losses = []
             for seed in INIT_SEEDS:
                 start = {"W": scale * sim.normal_start(width, 2, seed)["W"]}
-                run = sim.run(
-                    model, start, INIT_LR * width / 20.0, INIT_STEPS, [0, INIT_STEPS], stop=Stop(loss=0.1, steady=False)
-                )
+                run = sim.run(model, start, INIT_LR * width, INIT_STEPS, [0, INIT_STEPS], stop=stop)
                 losses.append(float(run.loss[-1]))
-            dead[i, j] = np.mean(np.array(losses) > 0.1)
+            dead[i, j] = np.mean(np.array(losses) >= 0.1)
     return xr.Dataset(
         {"dead": (("scale", "width"), dead)},
         {"scale": list(SCALES), "width": list(WIDTHS)},
@@ -220,9 +209,16 @@ def _draw_initialisation(data: xr.Dataset) -> Figure:
     for scale, colour, marker in zip(data.scale.values, (SKY, BLUE, ORANGE, VERMILION), "os^D", strict=True):
         ax.plot(width, data.dead.sel(scale=scale), marker + "-", color=colour, linewidth=0.8, label=f"{scale:g}")
     many = np.linspace(width[0], width[-1], 100)
-    ax.plot(many, 1.0 - (1.0 - 2.0 * 0.5 ** (many / 2.0)) ** 2, color=BLACK, linestyle=(0, (4, 2)), label="coin flips")
+    ax.plot(
+        many,
+        1.0 - (1.0 - 2.0 * 0.5 ** (many / 2.0)) ** 2,
+        color=BLACK,
+        linestyle=(0, (4, 2)),
+        label="none at the start",
+    )
     ax.set(xlabel="width $m$", ylabel="runs that miss a point", ylim=(-0.03, 1.0))
-    ax.legend(title="start, scale of $W$", loc="upper right")
+    ax.set_xticks(width)
+    ax.legend(title="size of the start", loc="upper right")
     return figure
 
 
@@ -236,8 +232,10 @@ FIGURES = (
     ),
     PaperFigure(
         "transition",
-        "First step of the stable phase against the step size: after the last increase of the loss, and where the loss "
-        "has fallen below the thresholds (4) and (5) of Cai et al. 2024.",
+        "When the stable phase begins on the two points of theorem 4.3 of Cai et al. 2024, from w = 0, against the "
+        "step size: the last increase of the loss, and the first steps at which it is below the thresholds (4) and "
+        "(5). It begins later for a smaller margin gamma, but at large step sizes no longer depends on them: there "
+        "gradient descent acts as a perceptron. Left of the dashed line the loss never increases.",
         _transition,
         _draw_transition,
     ),

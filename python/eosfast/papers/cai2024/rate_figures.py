@@ -101,8 +101,8 @@ def _draw_xor(data: xr.Dataset) -> Figure:
 
 # ------------------------------------------------------------------------------------------------------------ real data
 
-REAL_WIDTH, REAL_STEPS = 40, 10_000
-REAL_LRS = (4.0, 40.0, 400.0, 4_000.0)
+REAL_WIDTH, REAL_STEPS = 40, 20_000
+REAL_LRS = (100.0, 1_000.0, 10_000.0, 100_000.0)
 
 
 def _real_data(data: Dataset | None, progress: bool) -> xr.Dataset:
@@ -124,6 +124,8 @@ def _draw_real_data(data: xr.Dataset) -> Figure:
     loss.legend(loc="lower left", title=data.attrs["data"])
     _draw_rate(rate, data)
     _draw_margin(margin, data)
+    top = float(data.margin.max())
+    margin.set_ylim(-3.0 * top, 1.2 * top)
     for k in range(data.sizes["lr"]):
         accuracy.plot(data.step + 1, 100.0 * data.accuracy.isel(lr=k), color=COLOURS[k], linewidth=1.0)
     accuracy.set(xlabel="step $t+1$", ylabel="test accuracy (%)", xscale="log", xlim=(1, data.step[-1]))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from eosfast import LogisticRegression
+    from eosfast.models import Model
 
     Classifier = TwoLayerNetwork | LogisticRegression
 
@@ -66,17 +67,16 @@ def split(data: Dataset, num_test: int, seed: int = 0) -> tuple[Dataset, Dataset
     return Dataset(data.X[train_rows], data.y[train_rows]), Dataset(data.X[test_rows], data.y[test_rows])
 
 
-def centred(data: Dataset) -> Dataset:
-    """The samples less their mean, scaled into the unit ball."""
-    X = data.X - data.X.mean(axis=0)
-    return Dataset(X / np.max(np.linalg.norm(X, axis=1)), data.y)
+def in_unit_ball(data: Dataset) -> Dataset:
+    """The samples divided by the largest norm among them."""
+    return Dataset(data.X / np.max(np.linalg.norm(data.X, axis=1)), data.y)
 
 
 def two_classes(data: Dataset | None) -> tuple[Dataset, Dataset, str]:
     """Training samples, test samples and their name: of the given data, or of the digits 3 and 8."""
     whole = datasets.digits((3, 8)) if data is None else data
     name = "digits 3 and 8" if data is None else "CIFAR-10, two classes"
-    training, test = split(centred(whole), whole.n // 3)
+    training, test = split(in_unit_ball(whole), whole.n // 3)
     return training, test, name
 
 
@@ -97,16 +97,17 @@ def spaced(num_steps: int, dense: int = 200, per_decade: int = 40) -> NDArray[np
 
 
 def run(
-    model: Classifier,
+    model: Model,
     w0: ArrayLike | dict[str, NDArray[np.float64]] | None,
     lr: float,
     num_steps: int,
-    every: int | str | NDArray[np.int64] = 1,
+    every: int | str | ArrayLike = 1,
     quantities: tuple[str, ...] = ("loss",),
     stop: Stop = ON_AND_ON,
 ) -> xr.Dataset:
     """One run of gradient descent, recorded."""
-    record = Record(every=every, quantities=quantities)
+    steps = every if isinstance(every, int | str) else np.asarray(every, dtype=np.int64)
+    record = Record(every=steps, quantities=quantities)
     return finished(train(model, w0, GD(lr=lr), num_steps=num_steps, record=record, stop=stop))
 
 
@@ -119,7 +120,7 @@ def at_step_sizes(
     test: Dataset | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Loss and margin of runs from one start, dimensions (lr, step), recorded at `spaced` steps.
+    """Loss and margin (none from w0 = 0) of runs from one start, dimensions (lr, step), recorded at `spaced` steps.
 
     ``below_4`` is the first recorded step at which the loss is below the monotone threshold, -1 if none; ``W`` are the
     last weights. With a test set also ``accuracy`` on it.
@@ -127,9 +128,10 @@ def at_step_sizes(
     import xarray as xr
 
     every = spaced(num_steps)
+    quantities = ("loss", "weights") if np.all(np.asarray(w0) == 0.0) else ("loss", "margin", "weights")
     runs = []
     for lr in tracked(lrs, progress, "step sizes"):
-        one = run(model, w0, lr, num_steps, every, ("loss", "margin", "weights"))
+        one = run(model, w0, lr, num_steps, every, quantities)
         below = one.loss.values <= monotone_threshold(model, lr)
         one["below_4"] = xr.Variable((), int(one.step.values[np.argmax(below)]) if below.any() else -1)
         if test is not None:

@@ -77,13 +77,13 @@ class Run(NamedTuple):
 
     model: TwoLayerNetwork
     lr: float
+    constants: theory.Constants
+    times: theory.PhaseTimes
     loss: NDArray[np.float64]
     margin: NDArray[np.float64]
     weight_norm: NDArray[np.float64]
     grad_norm: NDArray[np.float64]
     weights: NDArray[np.float64]
-    constants: theory.Constants
-    times: theory.PhaseTimes
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +97,8 @@ def runs() -> tuple[Run, ...]:
         for lr in LRS:
             data = sim.run(model, start, lr, NUM_STEPS, quantities=quantities)
             times = theory.phase_times(data.loss.values, lr, model.data.n, constants, ROUNDING)
-            found.append(Run(model, lr, *(data[name].values for name in quantities), constants, times))
+            recorded = {name: data[name].values for name in quantities}
+            found.append(Run(model, lr, constants, times, **recorded))
     return tuple(found)
 
 

@@ -97,12 +97,13 @@ def onset() -> list[Check]:
     """C23, C24: which step sizes increase the loss; from a symmetric start only after the symmetry is broken."""
     checks = []
     source = "computed; the symmetry cancels the unstable direction, and rounding brings it back"
-    for letter, off, lr, expected in (("a", 0.0, 600.0, 0), ("b", 1e-6, 600.0, 1), ("c", 1e-6, 300.0, 0)):
-        loss = _from_circle(0.125, lr, 5_000, np.arange(5_001), off=off).loss.values
+    cases = ((0.125, 0.0, 800.0, 0), (0.125, 1e-6, 600.0, 0), (0.125, 1e-6, 700.0, 1), (0.5, 1e-6, 5_000.0, 0))
+    for letter, (k, off, lr, expected) in zip("abcd", cases, strict=True):
+        loss = _from_circle(k, lr, 5_000, np.arange(5_001), off=off).loss.values
         increased = int(np.any(np.diff(loss) > 1e-14 * loss[:-1]))
         statement = (
-            f"XOR, 20 units from the unit circle{', off by 1e-6' if off else ''}, u/2 + softplus(u)/8, lr = {lr:g}: "
-            "whether the loss ever increases"
+            f"XOR, 20 units from the unit circle{', off by 1e-6' if off else ''}, u/2 + {k:g} softplus(u), "
+            f"lr = {lr:g}: whether the loss ever increases"
         )
         checks.append(compare(f"C23{letter}", statement, source, expected, increased, 0))
     model, start = sim.leaky(datasets.xor(), sim.HALF, 20), sim.normal_start(20, 2)
