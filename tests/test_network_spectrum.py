@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 import eosfast as eos
 from network_reference import network
@@ -12,6 +12,7 @@ from test_any_network_run import NETWORKS
 @settings(max_examples=150)
 @given(model=NETWORKS, data=st.data(), seed=st.integers(0, 2**32), size=st.sampled_from([0.0, 0.3, 1.0, 30.0]))
 def test_the_largest_eigenvalues_of_any_network(model, data, seed, size):
+    assume(size > 0 or "HuberizedReLU" not in repr(model))  # whose second derivative jumps at 0
     w = size * np.random.default_rng(seed).standard_normal(model.dim)
     k = data.draw(st.integers(1, model.dim))
     H = network(model).hessian(w)
