@@ -19,7 +19,7 @@ def test_the_largest_eigenvalues_of_any_network(model, data, seed, size):
     H = network(model).hessian(w)
     exact, norm = np.linalg.eigvalsh(H)[::-1], np.abs(H).max()
     double = model.dtype == "float64"
-    rounding = (1e-11 if double else 1e-4) * norm * model.dim + (1e-300 if double else 1e-30)
+    rounding = (1e-11 if double else 1e-4) * norm * model.dim + (1e-16 if double else 1e-9)
     spectrum = model.sharpness(w, k=k, tol=1e-7 if double else 1e-3, seed=seed)
     assert spectrum.values.shape == (k,)
     assert (np.diff(spectrum.values) <= 0).all()
@@ -54,7 +54,7 @@ def test_the_largest_eigenvalues_along_any_run(model, data, lr, every, seed):
         np.testing.assert_allclose(row.hessian_eigs[0], exact[0], rtol=0, atol=atol)
         assert (row.hessian_eigs <= exact[:k] + atol).all()  # a repeated one may be seen a solve later
         assert (np.abs(row.hessian_eigs.values[:, None] - exact).min(axis=1) <= atol).all()
-        assert abs(float(row.sharpness) - exact[0]) <= float(row.sharpness_residual) + 1e-11 * norm
+        assert abs(float(row.sharpness) - exact[0]) <= float(row.sharpness_residual) + 1e-11 * norm + 1e-15
 
 
 @pytest.mark.parametrize(("late", "tol"), [(0.05, 1e-2), (1e-6, 1e-4)])
