@@ -352,7 +352,8 @@ void FeedForwardPass<T>::quantity(std::string_view name, double weight_norm, dou
   if (name == "accuracy") {
     *out = network_.output_loss().accuracy(F_);
   } else if (name == "margin") {
-    *out = network_.output_loss().least_margin(F_) / std::pow(weight_norm, network_.degree());
+    *out = network_.output_loss().least_margin(F_);
+    for (int factor = 0; factor < network_.degree(); ++factor) *out /= weight_norm;  // its power may be out of range
   } else {
     throw std::logic_error("no quantity \"" + std::string(name) + "\" of a network; this is a bug in eosfast");
   }

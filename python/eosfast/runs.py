@@ -51,7 +51,7 @@ class Box:
         assert self.whole_start is not None
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
-            weights[place] = model._whole(inner[place][: model._inner(start).size], start)
+            weights[place] = model._whole(inner[place][None, : model._inner(start).size], start)[0]
 
     @property
     def shape(self) -> tuple[int, ...]:

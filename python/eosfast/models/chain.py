@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eosfast.activations import NAMES as PLAIN, OneActivation, activation
+from eosfast.arguments import finite_array, objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,3 +64,24 @@ class ActivationField(OneActivation):
         """Return the name or the object."""
         found = super().check(name, value)
         return found.base if found.base in PLAIN and found == activation(found.base) else found
+
+
+class OutputWeightsField:
+    """What the field `output_weights` may hold: a finite vector, or None."""
+
+    def __str__(self) -> str:
+        return "a finite vector, one number for each neuron, or None"
+
+    def check(self, name: str, value: Any) -> NDArray[np.float64] | None:
+        """Return a read-only copy, or None."""
+        if value is None:
+            return None
+        weights = finite_array(name, value).copy()
+        if weights.ndim != 1:
+            raise ValueError(f"{name} must be {self}, got the shape {weights.shape}")
+        weights.setflags(write=False)
+        return weights
+
+    def check_all(self, name: str, values: Any) -> NDArray[Any]:
+        """Return an object array."""
+        return objects([self.check(name, value) for value in values])

@@ -161,9 +161,13 @@ class Network(DataModel):
         if not self._has_signs:
             raise ValueError(f"the margin needs one output and labels -1 and +1, which {self!r} does not have")
         w = self._weights(w)
-        least = float(np.min(self.data.y * self.predict(w)))
-        size = float(np.linalg.norm(w)) ** self._chain.degree
-        return least / size if size > 0 else math.nan
+        largest = float(np.max(np.abs(w), initial=0.0))
+        if not 0 < largest < math.inf:
+            return math.nan
+        margin = float(np.min(self.data.y * self.predict(w)))
+        for _ in range(self._chain.degree):  # factor by factor: ||w||^p may be out of range
+            margin = margin / largest / float(np.linalg.norm(w / largest))
+        return margin
 
     def jacobian(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the derivatives of the outputs with respect to the weights.
@@ -327,8 +331,7 @@ class Network(DataModel):
         """The row space of the data, if a run is to stay inside it."""
         if not self.reduce or self.data.n >= self.data.d:
             return None
-        space = row_space(self.data)
-        return space if space.rank else None
+        return row_space(self.data)
 
     def _core_config(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Any]:
         unseen = self._chain.widths[1] * (self.data.d - X.shape[1])  # numbers of w that such samples do not reach
@@ -345,7 +348,7 @@ class Network(DataModel):
 
     def _first(self, space: RowSpace | None) -> int:
         """Numbers of the first layer in w, or in the core's w."""
-        return self._chain.widths[1] * (self.data.d if space is None else space.rank)
+        return self._chain.widths[1] * (self.data.d if space is None else space.size)
 
     def _inner(self, w: NDArray[np.float64]) -> NDArray[np.float64]:
         space = self._space
@@ -360,13 +363,14 @@ class Network(DataModel):
         if space is None:
             return v
         first = self._first(space)
-        outside = space.outside(v[..., :first].reshape(-1, space.rank))
+        outside = space.outside(v[..., :first].reshape(-1, space.size))
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
     def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._space is None:
             return inner
-        return np.asarray(start + self._outer(inner - self._inner(start)))
+        # One by one: the bits of a matrix product depend on how many rows it has.
+        return np.array([start + self._outer(row) for row in inner - self._inner(start)])
 
     def _null_norm(self, w: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space: it never changes along a run."""

@@ -1,10 +1,10 @@
 """First-layer weights only ever move inside the row space of the data: with fewer samples than coordinates a run needs
 no more numbers for each neuron than there are samples.
 
-With the Gram matrix ``X X' = U S^2 U'`` the rows of ``Q = S^-1 U' X`` are an orthonormal basis of that space, in which
-the samples are ``X Q' = U S``. A weight vector w is ``Q' (Q w)`` plus a rest that the data never see; gradients have no
-rest. Losses, gradients, Hessian-vector products, norms and eigenvalues are those of the whole space, but for the zeros
-that the Hessian has on the rest.
+With the factorisation ``X' = Q R`` the columns of Q (d, n) are orthonormal and span that space, whatever the rank of
+X, and the samples are ``X Q = R'`` in it. A weight vector w is ``Q (Q' w)`` plus a rest that the data never see;
+gradients have no rest. Losses, gradients, Hessian-vector products, norms and eigenvalues are those of the whole space,
+but for the zeros that the Hessian has on the rest.
 """
 
 from __future__ import annotations
@@ -22,31 +22,27 @@ if TYPE_CHECKING:
 
 
 class RowSpace:
-    """Coordinates in the row space of ``X (n, d)``: r <= n of them. O(n^2 d) once, and no memory of size d besides X.
+    """n coordinates for the row space of ``X (n, d)``, n < d. O(n^2 d) once, and as much memory as X.
 
-    Singular values below ``sqrt(n eps)`` of the largest are rounding errors of the Gram matrix and count as zero.
+    Householder's factorisation, not the Gram matrix, which would square the condition number.
     """
 
     def __init__(self, X: NDArray[np.float64]) -> None:
-        values, vectors = np.linalg.eigh(X @ X.T)
-        keep = values > len(X) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-        singular, U = np.sqrt(values[keep]), vectors[:, keep]
-        self.X = X
-        self.coordinates = np.ascontiguousarray(U * singular)
-        self._to_basis = U / singular
+        self._basis, R = np.linalg.qr(X.T)
+        self.coordinates = np.ascontiguousarray(R.T)
 
     @property
-    def rank(self) -> int:
-        """Number of coordinates, r."""
-        return int(self.coordinates.shape[1])
+    def size(self) -> int:
+        """Number of coordinates."""
+        return len(self.coordinates)
 
     def inside(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the coordinates ``W Q'`` (m, r) of weight vectors W (m, d)."""
-        return np.asarray((W @ self.X.T) @ self._to_basis)
+        """Return the coordinates ``W Q`` (m, n) of weight vectors W (m, d)."""
+        return np.asarray(W @ self._basis)
 
     def outside(self, C: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the vectors ``C Q`` (m, d) with the coordinates C (m, r)."""
-        return np.asarray((C @ self._to_basis.T) @ self.X)
+        """Return the vectors ``C Q'`` (m, d) with the coordinates C (m, n)."""
+        return np.asarray(C @ self._basis.T)
 
 
 _KNOWN: Remembered[RowSpace] = Remembered()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from eosfast.activations import activation
-from eosfast.arguments import Choice, Flag, Integer, Real, finite_array
+from eosfast.arguments import Choice, Flag, Integer, Real
 from eosfast.models.base import stream
-from eosfast.models.chain import ActivationField, Chain
+from eosfast.models.chain import ActivationField, Chain, OutputWeightsField
 from eosfast.models.loss_field import LossField
 from eosfast.models.network import Network
 from eosfast.value_object import allowed
@@ -75,7 +75,7 @@ class TwoLayerNetwork(Network):
     True
     """
 
-    structural: ClassVar = (*Network.structural, "width", "trainable", "bias", "output_weights")
+    structural: ClassVar = (*Network.structural, "width", "trainable", "bias")
 
     width: int = field(metadata=allowed(Integer(least=1)))
     activation: Any = field(default="gelu", metadata=allowed(ActivationField()))
@@ -83,23 +83,18 @@ class TwoLayerNetwork(Network):
     trainable: str = field(default="first", metadata=allowed(Choice(("first", "both"))))
     scale: float = field(default=1.0, metadata=allowed(Real(above=0)))
     bias: bool = field(default=False, metadata=allowed(Flag()))
-    output_weights: NDArray[np.float64] | None = None
+    output_weights: NDArray[np.float64] | None = field(default=None, metadata=allowed(OutputWeightsField()))
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.data.y.ndim != 1:
             raise ValueError(f"data of TwoLayerNetwork must have y of shape (n,), got {self.data.y.shape}")
         self._check_targets()
-        if self.output_weights is not None:
-            weights = finite_array("output_weights of TwoLayerNetwork", self.output_weights)
-            if weights.shape != (self.width,):
-                raise ValueError(
-                    f"output_weights of TwoLayerNetwork must have shape ({self.width},), one for each neuron, "
-                    f"got {weights.shape}"
-                )
-            weights = weights.copy()
-            weights.setflags(write=False)
-            object.__setattr__(self, "output_weights", weights)
+        if self.output_weights is not None and len(self.output_weights) != self.width:
+            raise ValueError(
+                f"output_weights of TwoLayerNetwork must have shape ({self.width},), one for each neuron, "
+                f"got {self.output_weights.shape}"
+            )
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:

@@ -91,7 +91,7 @@ class Fleet {
   void write(std::int64_t number, const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather,
              Status status, std::ptrdiff_t zeros) {
     const SweepOutput& out = call_.out;
-    gather.observe();
+    gather.observe(true);
     const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
     put(out.status, static_cast<std::int8_t>(status));
     put(out.num_steps_done, descent.t());

@@ -31,9 +31,11 @@ class Gather {
     }
   }
 
-  // The present iterate to whatever wants it.
-  void observe() {
-    const Wants wants = Wants::at(plan_, static_cast<double>(descent_.t()));
+  // The present iterate to whatever wants it; the last one to all, for a run may end before a window opens.
+  void observe(bool is_last = false) {
+    Wants wants = Wants::at(plan_, static_cast<double>(descent_.t()));
+    if (is_last)
+      for (const Reducer& r : plan_.reducers) wants.quantity[static_cast<std::size_t>(r.quantity)] = true;
     const Values q = quantities(wants);
     for (std::size_t i = 0; i < gathered_.size(); ++i) add(i, descent_.t(), q);
     previous_ = q;
