@@ -101,7 +101,7 @@ def _draw_xor(data: xr.Dataset) -> Figure:
 
 # ------------------------------------------------------------------------------------------------------------ real data
 
-REAL_WIDTH, REAL_STEPS = 40, 20_000
+REAL_WIDTH, REAL_STEPS, GIVEN_STEPS = 40, 20_000, 1_000  # fewer steps on larger images
 REAL_LRS = (100.0, 1_000.0, 10_000.0, 100_000.0)
 
 
@@ -109,7 +109,8 @@ def _real_data(data: Dataset | None, progress: bool) -> xr.Dataset:
     training, test, name = sim.two_classes(data)
     model = sim.leaky(training, sim.LEAKY, REAL_WIDTH)
     start = sim.normal_start(REAL_WIDTH, training.d)
-    runs = sim.at_step_sizes(model, start, REAL_LRS, REAL_STEPS, test=test, progress=progress)
+    num_steps = REAL_STEPS if data is None else GIVEN_STEPS
+    runs = sim.at_step_sizes(model, start, REAL_LRS, num_steps, test=test, num_threads=0, progress=progress)
     return runs.drop_dims("parameter").assign_attrs(
         data=name, width=REAL_WIDTH, n=training.n, d=training.d, num_test=test.n, seed=0, eosfast_version=__version__
     )

@@ -104,11 +104,12 @@ def run(
     every: int | str | ArrayLike = 1,
     quantities: tuple[str, ...] = ("loss",),
     stop: Stop = ON_AND_ON,
+    num_threads: int = 1,
 ) -> xr.Dataset:
     """One run of gradient descent, recorded."""
     steps = every if isinstance(every, int | str) else np.asarray(every, dtype=np.int64)
     record = Record(every=steps, quantities=quantities)
-    return finished(train(model, w0, GD(lr=lr), num_steps=num_steps, record=record, stop=stop))
+    return finished(train(model, w0, GD(lr=lr), num_steps=num_steps, record=record, stop=stop, num_threads=num_threads))
 
 
 def at_step_sizes(
@@ -118,6 +119,7 @@ def at_step_sizes(
     num_steps: int,
     *,
     test: Dataset | None = None,
+    num_threads: int = 1,
     progress: bool = False,
 ) -> xr.Dataset:
     """Loss and margin (none from w0 = 0) of runs from one start, dimensions (lr, step), recorded at `spaced` steps.
@@ -131,7 +133,7 @@ def at_step_sizes(
     quantities = ("loss", "weights") if np.all(np.asarray(w0) == 0.0) else ("loss", "margin", "weights")
     runs = []
     for lr in tracked(lrs, progress, "step sizes"):
-        one = run(model, w0, lr, num_steps, every, quantities)
+        one = run(model, w0, lr, num_steps, every, quantities, num_threads=num_threads)
         below = one.loss.values <= monotone_threshold(model, lr)
         one["below_4"] = xr.Variable((), int(one.step.values[np.argmax(below)]) if below.any() else -1)
         if test is not None:
