@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import eosfast as eos
-from network_reference import EXAMPLES, network, samples
+from network_reference import DEFINITIONS, EXAMPLES, network, samples
 
 every_network = pytest.mark.parametrize("model", EXAMPLES, ids=repr)
 
@@ -106,6 +106,11 @@ def test_networks_are_values(model):
             setattr(model, field.name, getattr(model, field.name))
     assert type(model).__name__ in repr(model)
     assert "\n" not in repr(model)
+
+
+def test_every_network_has_a_definition_and_an_example():
+    networks = {name for name in eos.models.__all__ if hasattr(getattr(eos.models, name), "predict")}
+    assert set(DEFINITIONS) == networks == {type(model).__name__ for model in EXAMPLES}
 
 
 def test_networks_differ_by_class_fields_and_data():

@@ -135,13 +135,13 @@ def test_the_cost_does_not_depend_on_the_dimension_of_the_samples():
     rng = np.random.default_rng(0)
     data = eos.Dataset(rng.standard_normal((50, 200_000)) / np.sqrt(200_000), np.where(np.arange(50) % 2, 1.0, -1.0))
     model = eos.TwoLayerNetwork(data, 8)
-    record = eos.Record(every=500, quantities=("loss", "sharpness", "weight_norm", "margin"))
+    record = eos.Record(every=1000, quantities=("loss", "sharpness", "weight_norm", "margin"))
     w0 = model.init()
     model.loss(w0)  # the rotation, once
-    began = time.perf_counter()
-    run = eos.train(model, w0, eos.GD(10.0), num_steps=2000, record=record)
-    assert time.perf_counter() - began < 6  # 2000 gradients in full are 1.3e12 operations
-    assert run.attrs["num_steps_done"] == 2000
+    began = time.thread_time()  # of this thread: what else the machine does is not counted
+    run = eos.train(model, w0, eos.GD(10.0), num_steps=10_000, record=record)
+    assert time.thread_time() - began < 10  # 10_000 gradients in full are 6e12 operations
+    assert run.attrs["num_steps_done"] == 10_000
     assert run.loss[-1] < run.loss[0]
     np.testing.assert_allclose(run.weight_norm[0], np.linalg.norm(w0), rtol=1e-12)
     last = eos.train(model, w0, eos.GD(10.0), num_steps=20, record=eos.Record(20, quantities=("weights", "loss")))

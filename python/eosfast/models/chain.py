@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eosfast.activations import NAMES as PLAIN, activation
-from eosfast.arguments import objects
+from eosfast.activations import NAMES as PLAIN, OneActivation, activation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,20 +56,10 @@ class Chain:
         }
 
 
-class ActivationField:
-    """What the field `activation` may hold: a name, or an object with numbers; a plain object becomes its name."""
-
-    def __str__(self) -> str:
-        return "an activation"
+class ActivationField(OneActivation):
+    """What the field `activation` may hold: a name, or an object; an object without numbers becomes its name."""
 
     def check(self, name: str, value: Any) -> Any:
         """Return the name or the object."""
-        try:
-            found = activation(value)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
+        found = super().check(name, value)
         return found.base if found.base in PLAIN and found == activation(found.base) else found
-
-    def check_all(self, name: str, values: Any) -> NDArray[Any]:
-        """Return an object array."""
-        return objects([self.check(name, value) for value in values])
