@@ -66,7 +66,8 @@ def constants_of_activations() -> list[Check]:
 # ------------------------------------------------------------------------------------------------------------- theorems
 
 SEEDS, LRS, NUM_STEPS = (0, 1, 2, 3), (0.1, 4.0, 32.0, 256.0, 2048.0), 20_000
-LEAKY_BOUNDS = theory.LeakyBounds(alpha=0.5, smoothness=sim.HALF / 4.0, kappa=sim.HALF * float(np.log(2.0)))
+PHI = Leaky("softplus", 0.5, sim.HALF)
+LEAKY_BOUNDS = theory.LeakyBounds(PHI.least_slope, PHI.smoothness, PHI.kappa)
 SETTING = (
     f"(u + softplus(u))/2, {len(SEEDS)} separable data sets (n = 10, d = 5, m = 8) and the two points of theorem 4.3, "
     f"lr = 0.1 to 2048, {NUM_STEPS} steps"
