@@ -150,6 +150,19 @@ def test_hard_margin_against_a_quadratic_program(seed):
     np.testing.assert_allclose(signed[support] @ found.direction, found.margin, rtol=1e-9)
 
 
+def test_hard_margin_of_data_drawn_with_a_margin():
+    for n, d, margin in ((2, 2, 0.5), (40, 6, 0.05), (300, 20, 0.01)):
+        data = eos.datasets.separable(n, d, margin=margin, seed=3)
+        assert theory.hard_margin(data.X, data.y).margin == pytest.approx(margin, rel=1e-9)
+
+
+def test_normalised_margin_is_that_of_the_networks():
+    model = eos.MLP(eos.datasets.xor(), (5, 3), loss="logistic")
+    w = model.init(seed=2)
+    expected = theory.normalised_margin(model.predict(w), model.data.y, np.linalg.norm(w), degree=3)
+    assert model.margin(w) == pytest.approx(expected, rel=1e-12)
+
+
 def test_hard_margin_of_data_that_nothing_separates():
     for X, y in (([[1, 1], [-1, -1], [1, -1], [-1, 1]], [1, 1, -1, -1]), ([[1.0], [1.0]], [1, -1]), ([[0.0]], [1])):
         found = theory.hard_margin(X, y)

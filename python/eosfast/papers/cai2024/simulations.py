@@ -53,13 +53,6 @@ def five_points() -> Dataset:
     return Dataset(X, [1.0, 1.0, -1.0, 1.0, 1.0])
 
 
-def separable(seed: int, n: int = 10, d: int = 5) -> Dataset:
-    """Gaussian samples with the labels of a random direction, scaled into the unit ball."""
-    rng = np.random.default_rng(seed)
-    X, direction = rng.standard_normal((n, d)), rng.standard_normal(d)
-    return Dataset(X / np.max(np.linalg.norm(X, axis=1)), np.where(X @ direction > 0.0, 1.0, -1.0))
-
-
 def split(data: Dataset, num_test: int, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Training and test samples, drawn without replacement."""
     order = np.random.default_rng(seed).permutation(data.n)
@@ -157,5 +150,5 @@ def constants(model: Classifier) -> theory.Constants:
 
 
 def separable_network(seed: int, width: int = 8) -> tuple[TwoLayerNetwork, dict[str, NDArray[np.float64]]]:
-    """A network on ten separable samples in the unit ball of R^5, and its start."""
-    return leaky(separable(seed), HALF, width), normal_start(width, 5, seed)
+    """A network on ten samples in the unit ball of R^5, separable with margin 0.1, and its start."""
+    return leaky(datasets.separable(10, 5, margin=0.1, seed=seed), HALF, width), normal_start(width, 5, seed)

@@ -69,8 +69,8 @@ SEEDS, LRS, NUM_STEPS = (0, 1, 2, 3), (0.1, 4.0, 32.0, 256.0, 2048.0), 20_000
 PHI = Leaky("softplus", 0.5, sim.HALF)
 LEAKY_BOUNDS = theory.LeakyBounds(PHI.least_slope, PHI.smoothness, PHI.kappa)
 SETTING = (
-    f"(u + softplus(u))/2, {len(SEEDS)} separable data sets (n = 10, d = 5, m = 8) and the two points of theorem 4.3, "
-    f"lr = 0.1 to 2048, {NUM_STEPS} steps"
+    f"(u + softplus(u))/2, {len(SEEDS)} separable data sets (n = 10, d = 5, margin 0.1, m = 8) and the two points of "
+    f"theorem 4.3, lr = 0.1 to 2048, {NUM_STEPS} steps"
 )
 ROUNDING = 1e-13
 
