@@ -130,8 +130,9 @@ def _draw_real_data(data: xr.Dataset) -> Figure:
     loss.legend(loc="lower left", title=data.attrs["data"])
     _draw_rate(rate, data)
     _draw_margin(margin, data)
-    top = float(data.margin.max())
-    margin.set_ylim(-3.0 * top, 1.2 * top)
+    top, bottom = float(data.margin.max()), float(data.margin.min())
+    if top > 0.0:  # the early oscillation would hide what comes after it
+        margin.set_ylim(max(1.2 * bottom, -3.0 * top), 1.2 * top)
     for k in range(data.sizes["lr"]):
         accuracy.plot(data.step + 1, 100.0 * data.accuracy.isel(lr=k), color=COLOURS[k], linewidth=1.0)
     accuracy.set(xlabel="step $t+1$", ylabel="test accuracy (%)", xscale="log", xlim=(1, data.step[-1]))

@@ -131,7 +131,7 @@ def at_step_sizes(
         one["below_4"] = xr.Variable((), int(one.step.values[np.argmax(below)]) if below.any() else -1)
         if test is not None:
             one["accuracy"] = xr.Variable("step", [model.accuracy(w, test) for w in one.weights.values])
-        one["W"] = one.weights.isel(step=-1, drop=True)
+        one["W"] = one.weights.isel(step=-1, drop=True).copy()  # a view would keep all the weights
         runs.append(one.drop_vars("weights"))
     lr_axis = xr.Variable("lr", np.asarray(lrs, dtype=float))
     return xr.concat(runs, dim=lr_axis, combine_attrs="drop", join="exact")
