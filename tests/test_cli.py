@@ -30,7 +30,7 @@ def call(*arguments, cwd=None):
     [
         ([], "a command is missing: must be 'reproduce', 'verify' or 'info'"),
         (["reproduec", "ahn2023"], "unknown command 'reproduec'.*did you mean 'reproduce'"),
-        (["reproduce"], "the paper to reproduce is missing: must be 'ahn2023'"),
+        (["reproduce"], "the paper to reproduce is missing: must be 'ahn2023' or 'cai2024'"),
         (["reproduce", "ahn2032"], "unknown paper 'ahn2032'.*did you mean 'ahn2023'"),
         (
             ["reproduce", "ahn2023", "--figure", "phase"],
@@ -41,9 +41,13 @@ def call(*arguments, cwd=None):
         (["reproduce", "ahn2023", "--ouput", "x"], "unknown option '--ouput'.*did you mean '--out'"),
         (["reproduce", "ahn2023", "--fig", "fig1"], "unknown option '--fig'.*did you mean '--figure'"),
         (["reproduce", "ahn2023", "fig1"], "unexpected argument 'fig1' of reproduce"),
-        (["verify", "ahn2023", "ma2022"], "unknown paper 'ma2022': must be 'ahn2023'"),
+        (["verify", "ahn2023", "ma2022"], "unknown paper 'ma2022': must be 'ahn2023' or 'cai2024'"),
         (["verify", "--out", "x"], "unknown option '--out': must be '--help'"),
         (["info", "all"], "unexpected argument 'all' of info"),
+        (["reproduce", "ahn2023", "--data", "here"], "--data is for 'cai2024' only: ahn2023 makes its own data"),
+        (["reproduce", "cai2024", "--data", "nowhere"], "--data must be a folder with CIFAR-10: .*'nowhere'"),
+        (["reproduce", "cai2024", "--data"], "--data: expected one argument"),
+        (["reproduce", "cai2024", "--figure", "margin"], "unknown figure 'margin' of cai2024: must be 'xor', "),
         (["--verson"], "unknown option '--verson'.*did you mean '--version'"),
     ],
 )

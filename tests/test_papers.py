@@ -108,21 +108,21 @@ def assert_written(folder, name):
 
 @pytest.mark.parametrize("name", ["fig2", "two_regimes", "mean_model"])
 def test_figures_of_ahn2023(name, tmp_path):
-    check_figure(name, tmp_path)
+    check_figure(ahn2023.figures()[name], tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["fig1", "phase_diagram", "exponent"])
 def test_longer_figures_of_ahn2023(name, tmp_path):
-    check_figure(name, tmp_path)
+    check_figure(ahn2023.figures()[name], tmp_path)
 
 
-def check_figure(name, tmp_path):
-    figure = ahn2023.figures()[name]
+def check_figure(figure, tmp_path):
+    """Its files hold finite data, its type is legible, it changes no setting, and it can be drawn from the file."""
     settings = dict(mpl.rcParams)
     drawn = figure(tmp_path / "made")
     assert dict(mpl.rcParams) == settings
-    data = assert_written(tmp_path / "made", name)
+    data = assert_written(tmp_path / "made", figure.name)
     width = drawn.get_size_inches()[0]
     assert width <= 7.0
     again = figure.draw(data)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import optimize
 
+import eosfast as eos
 from eosfast import theory
 from eosfast.theory import Constants, LeakyBounds
 
@@ -149,6 +150,19 @@ def test_hard_margin_against_a_quadratic_program(seed):
     np.testing.assert_allclose(signed[support] @ found.direction, found.margin, rtol=1e-9)
 
 
+def test_hard_margin_of_data_drawn_with_a_margin():
+    for n, d, margin in ((2, 2, 0.5), (40, 6, 0.05), (300, 20, 0.01)):
+        data = eos.datasets.separable(n, d, margin=margin, seed=3)
+        assert theory.hard_margin(data.X, data.y).margin == pytest.approx(margin, rel=1e-9)
+
+
+def test_normalised_margin_is_that_of_the_networks():
+    model = eos.MLP(eos.datasets.xor(), (5, 3), loss="logistic")
+    w = model.init(seed=2)
+    expected = theory.normalised_margin(model.predict(w), model.data.y, np.linalg.norm(w), degree=3)
+    assert model.margin(w) == pytest.approx(expected, rel=1e-12)
+
+
 def test_hard_margin_of_data_that_nothing_separates():
     for X, y in (([[1, 1], [-1, -1], [1, -1], [-1, 1]], [1, 1, -1, -1]), ([[1.0], [1.0]], [1, -1]), ([[0.0]], [1])):
         found = theory.hard_margin(X, y)
@@ -186,6 +200,36 @@ def test_constants_bound_the_network(trial):
             assert change <= constants.beta * np.linalg.norm(V - other)
     radius_and_scale = theory.two_layer_constants(16, 1.0, 0.25, 0.7, radius=3.0, scale=4.0)
     np.testing.assert_allclose(radius_and_scale, [4.0 * 3.0 / 4.0, 4.0 * 0.25 * 9.0 / 16.0, 2.8], rtol=1e-15)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_constants_of_a_model_bound_its_outputs(bias):
+    rng = np.random.default_rng(1)
+    data = eos.Dataset(rng.standard_normal((6, 3)), [1, -1, 1, 1, -1, -1])
+    a = rng.standard_normal(5)
+    model = eos.TwoLayerNetwork(data, 5, activation="silu", scale=3.0, bias=bias, output_weights=a)
+    constants = theory.network_constants(model)
+    largest = np.zeros(3)
+    for size in (0.1, 1.0, 3.0, 10.0) * 30:
+        w, v = size * rng.standard_normal((2, model.dim))
+        J, f = model.jacobian(w), model.predict(w)
+        near = model.jacobian(w + 1e-4 * v) - J
+        bounds = np.linalg.norm(J, axis=1), np.linalg.norm(near, axis=1) / np.linalg.norm(1e-4 * v), np.abs(f - J @ w)
+        assert all(np.all(found <= bound) for found, bound in zip(bounds, constants, strict=True))
+        largest = np.maximum(largest, [found.max() for found in bounds])
+    assert np.all(largest >= np.array(constants) * [0.3, 0.05, 0.1])  # of the right size
+    plain = eos.TwoLayerNetwork(data, 5, activation=eos.Leaky("softplus", 0.5, 0.5), scale=3.0)
+    radius = np.max(np.linalg.norm(data.X, axis=1))
+    expected = theory.two_layer_constants(5, 1.0, 0.125, 0.5 * math.log(2.0), radius=radius, scale=3.0)
+    np.testing.assert_allclose(theory.network_constants(plain), expected, rtol=1e-14)
+
+
+def test_networks_without_constants():
+    data = eos.datasets.xor()
+    with pytest.raises(ValueError, match="model must train its first layer alone, got trainable='both'"):
+        theory.network_constants(eos.TwoLayerNetwork(data, 4, trainable="both"))
+    with pytest.raises(ValueError, match="activation of model must have finite lipschitz, smoothness and kappa"):
+        theory.network_constants(eos.TwoLayerNetwork(data, 4, activation="relu"))
 
 
 def test_thresholds_of_a_linear_predictor():

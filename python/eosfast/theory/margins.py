@@ -133,6 +133,36 @@ def _excess(loss: ArrayLike, n: ArrayLike, kappa: ArrayLike) -> NDArray[np.float
     return np.where(excess > 0.0, excess, np.nan)
 
 
+def normalised_margin(outputs: ArrayLike, y: ArrayLike, weight_norm: ArrayLike, degree: float = 1.0) -> np.float64:
+    """Normalised margin ``gamma = min_i y_i f(x_i) / ||w||^degree``.
+
+    Parameters
+    ----------
+    outputs, y : array_like, shape (n,)
+        f(x_i) and the labels, +1 or -1.
+    weight_norm : array_like
+        ||w||_2, > 0.
+    degree : float, default 1.0
+        Degree of homogeneity of f in w: 1 for the first layer of a two-layer network, the depth for a deep one.
+
+    Returns
+    -------
+    float
+        Positive if and only if every sample is classified correctly. The networks' own ``margin`` computes it from w.
+
+    References
+    ----------
+    Cai et al. 2024 (arXiv 2406.08654), eq. (3).
+
+    Examples
+    --------
+    >>> float(normalised_margin([3.0, 1.0], [1, 1], weight_norm=2.0))
+    0.5
+    """
+    worst = np.min(np.asarray(outputs, dtype=np.float64) * np.asarray(y, dtype=np.float64))
+    return np.float64(worst / positive("weight_norm", weight_norm) ** degree)
+
+
 def smoothed_margin(loss: ArrayLike, weight_norm: ArrayLike) -> NDArray[np.float64]:
     """Smoothed margin ``gamma_a = -log L / ||w||``, an upper bound on the normalised margin where L <= 1/(2 n).
 

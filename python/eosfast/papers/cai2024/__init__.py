@@ -3,7 +3,7 @@ improvement and fast optimization" (arXiv 2406.08654, NeurIPS 2024).
 
 The paper shows that gradient descent on the logistic loss of a two-layer network, at any step size, leaves the edge of
 stability in finite time, that from then on the loss falls as 1/(lr t) and the margin grows, and that a step size
-proportional to the number of steps accelerates this to 1/t^2. `figures` has the paper's figures 2 to 4, the toy of Wu
+proportional to the number of steps accelerates this to 1/t^2. `figures` has the paper's figures 1 to 4, the toy of Wu
 et al. 2024 (arXiv 2402.15926) that it builds on, and more that its statements suggest; `verify` compares the statements
 with simulations. Step sizes, starts and numbers of steps of the paper's figures are not printed in it: here they are
 ours. Real data are two classes of the UCI digits, or of CIFAR-10 where a folder with it is given.
@@ -29,6 +29,7 @@ FIGURE_NAMES = (
     "label_noise",
     "choices",
     "logistic_toy",
+    "four_layers",
     "edge_of_stability",
 )
 
@@ -52,7 +53,7 @@ def figures(data: str | os.PathLike[str] | None = None) -> dict[str, PaperFigure
     -------
     dict of str to PaperFigure
         "xor", "real_data", "neurons", "transition", "acceleration", "initialisation", "label_noise", "choices",
-        "logistic_toy", "edge_of_stability".
+        "logistic_toy", "four_layers", "edge_of_stability".
 
     Raises
     ------

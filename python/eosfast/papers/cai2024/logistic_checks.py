@@ -99,13 +99,13 @@ def cascade() -> list[Check]:
         statement = f"z = (1, 1, 1, -1): step size at which the period doubles to {2 ** ('abcde'.index(letter) + 1)}"
         checks.append(compare(f"C29{letter}", statement, source, expected, lr, 1e-4))
     lrs = np.ravel([found - 2e-3, found + 2e-3], order="F")
-    w0, num_steps = np.array([0.3]), 100_000
-    result = sweep(model, GD(), {"lr": lrs}, w0=w0, num_steps=num_steps, measure=("period",))
+    w0 = np.array([0.3])
+    result = sweep(model, GD(), {"lr": lrs}, w0=w0, num_steps=100_000, measure=("period",))
     periods = finished(result).period.values
     wrong = int(np.sum(periods != np.repeat(2 ** np.arange(6), 2)[1:-1]))
     statement = "the same: runs 0.002 below and above each of these with another period than 1, 2, ..., 32"
     checks.append(compare("C29f", statement, "derived", 0.0, wrong, 0.0))
-    result = sweep(model, GD(), {"lr": [16.0, 18.0, 19.2]}, w0=w0, num_steps=num_steps, measure=("period", "lyapunov"))
+    result = sweep(model, GD(), {"lr": [16.0, 18.0, 19.2]}, w0=w0, num_steps=10**6, measure=("period", "lyapunov"))
     chaos = finished(result)
     for letter, k, exponent in (("g", 0, 0.2498), ("h", 1, 0.3920)):
         statement = f"the same, lr = {chaos.lr.values[k]:g}: Lyapunov exponent"

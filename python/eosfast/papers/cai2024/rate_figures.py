@@ -25,6 +25,11 @@ COLOURS = (BLACK, SKY, BLUE, ORANGE, VERMILION)  # from the smallest step size t
 LIMIT_LINE: dict[str, Any] = {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.0, "zorder": 3}
 
 
+def _name(lr: float) -> str:
+    exponent = round(math.log10(lr))
+    return rf"$\eta=10^{exponent}$" if lr == 10.0**exponent and exponent > 3 else rf"$\eta={lr:g}$"
+
+
 def _draw_loss(ax: Axes, data: xr.Dataset, texts: Sequence[str]) -> None:
     """Loss against t + 1, with a dot where it has fallen below the threshold of its step size."""
     for k, text in enumerate(texts):
@@ -86,14 +91,14 @@ def _draw_xor(data: xr.Dataset) -> Figure:
     figure = Figure(figsize=(PAGE, 4.2), layout="constrained")
     for row, k in zip(figure.subplots(2, 3, sharex=True), data.k.values, strict=True):
         one = data.sel(k=k).swap_dims(run="lr")
-        _draw_loss(row[0], one, [rf"$\eta={lr:g}$" for lr in one.lr.values])
+        _draw_loss(row[0], one, [_name(lr) for lr in one.lr.values])
         row[0].set_title(rf"$\phi(u)=\frac{{1}}{{2}}u+{FRACTIONS[k]}\,\mathrm{{softplus}}(u)$")
         _draw_rate(row[1], one)
         _draw_margin(row[2], one)
         row[2].legend(*row[0].get_legend_handles_labels(), loc="lower right", bbox_to_anchor=(1.0, 0.08))
-        for limit in np.unique(one.limit.values):
-            mark_threshold(row[1], limit, "limit")
-            mark_threshold(row[2], 1.0 / math.sqrt(limit), "limit")
+        for i, limit in enumerate(np.unique(one.limit.values)):
+            mark_threshold(row[1], limit, "limit" if i == 0 else None)
+            mark_threshold(row[2], 1.0 / math.sqrt(limit), "limit" if i == 0 else None)
     for ax in figure.axes[:3]:
         ax.set_xlabel("")
     return figure
@@ -101,7 +106,7 @@ def _draw_xor(data: xr.Dataset) -> Figure:
 
 # ------------------------------------------------------------------------------------------------------------ real data
 
-REAL_WIDTH, REAL_STEPS = 40, 20_000
+REAL_WIDTH, REAL_STEPS, GIVEN_STEPS = 40, 20_000, 1_000  # fewer steps on larger images
 REAL_LRS = (100.0, 1_000.0, 10_000.0, 100_000.0)
 
 
@@ -109,7 +114,8 @@ def _real_data(data: Dataset | None, progress: bool) -> xr.Dataset:
     training, test, name = sim.two_classes(data)
     model = sim.leaky(training, sim.LEAKY, REAL_WIDTH)
     start = sim.normal_start(REAL_WIDTH, training.d)
-    runs = sim.at_step_sizes(model, start, REAL_LRS, REAL_STEPS, test=test, progress=progress)
+    num_steps = REAL_STEPS if data is None else GIVEN_STEPS
+    runs = sim.at_step_sizes(model, start, REAL_LRS, num_steps, test=test, num_threads=0, progress=progress)
     return runs.drop_dims("parameter").assign_attrs(
         data=name, width=REAL_WIDTH, n=training.n, d=training.d, num_test=test.n, seed=0, eosfast_version=__version__
     )
@@ -120,12 +126,13 @@ def _draw_real_data(data: xr.Dataset) -> Figure:
 
     figure = Figure(figsize=(PAGE, 4.0), layout="constrained")
     loss, rate, margin, accuracy = figure.subplots(2, 2).ravel()
-    _draw_loss(loss, data, [rf"$\eta={lr:g}$" for lr in data.lr.values])
+    _draw_loss(loss, data, [_name(lr) for lr in data.lr.values])
     loss.legend(loc="lower left", title=data.attrs["data"])
     _draw_rate(rate, data)
     _draw_margin(margin, data)
-    top = float(data.margin.max())
-    margin.set_ylim(-3.0 * top, 1.2 * top)
+    top, bottom = float(data.margin.max()), float(data.margin.min())
+    if top > 0.0:  # the early oscillation would hide what comes after it
+        margin.set_ylim(max(1.2 * bottom, -3.0 * top), 1.2 * top)
     for k in range(data.sizes["lr"]):
         accuracy.plot(data.step + 1, 100.0 * data.accuracy.isel(lr=k), color=COLOURS[k], linewidth=1.0)
     accuracy.set(xlabel="step $t+1$", ylabel="test accuracy (%)", xscale="log", xlim=(1, data.step[-1]))
@@ -149,7 +156,7 @@ def _draw_toy(data: xr.Dataset) -> Figure:
 
     figure = Figure(figsize=(PAGE, 2.6), layout="constrained")
     loss, rate = figure.subplots(1, 2)
-    _draw_loss(loss, data, [rf"$\eta={lr:g}$" for lr in data.lr.values])
+    _draw_loss(loss, data, [_name(lr) for lr in data.lr.values])
     loss.legend(loc="lower left")
     _draw_rate(rate, data)
     mark_threshold(rate, data.attrs["limit"], r"$1/\gamma^2=25$")

@@ -53,13 +53,6 @@ def five_points() -> Dataset:
     return Dataset(X, [1.0, 1.0, -1.0, 1.0, 1.0])
 
 
-def separable(seed: int, n: int = 10, d: int = 5) -> Dataset:
-    """Gaussian samples with the labels of a random direction, scaled into the unit ball."""
-    rng = np.random.default_rng(seed)
-    X, direction = rng.standard_normal((n, d)), rng.standard_normal(d)
-    return Dataset(X / np.max(np.linalg.norm(X, axis=1)), np.where(X @ direction > 0.0, 1.0, -1.0))
-
-
 def split(data: Dataset, num_test: int, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Training and test samples, drawn without replacement."""
     order = np.random.default_rng(seed).permutation(data.n)
@@ -104,11 +97,12 @@ def run(
     every: int | str | ArrayLike = 1,
     quantities: tuple[str, ...] = ("loss",),
     stop: Stop = ON_AND_ON,
+    num_threads: int = 1,
 ) -> xr.Dataset:
     """One run of gradient descent, recorded."""
     steps = every if isinstance(every, int | str) else np.asarray(every, dtype=np.int64)
     record = Record(every=steps, quantities=quantities)
-    return finished(train(model, w0, GD(lr=lr), num_steps=num_steps, record=record, stop=stop))
+    return finished(train(model, w0, GD(lr=lr), num_steps=num_steps, record=record, stop=stop, num_threads=num_threads))
 
 
 def at_step_sizes(
@@ -118,6 +112,7 @@ def at_step_sizes(
     num_steps: int,
     *,
     test: Dataset | None = None,
+    num_threads: int = 1,
     progress: bool = False,
 ) -> xr.Dataset:
     """Loss and margin (none from w0 = 0) of runs from one start, dimensions (lr, step), recorded at `spaced` steps.
@@ -131,12 +126,12 @@ def at_step_sizes(
     quantities = ("loss", "weights") if np.all(np.asarray(w0) == 0.0) else ("loss", "margin", "weights")
     runs = []
     for lr in tracked(lrs, progress, "step sizes"):
-        one = run(model, w0, lr, num_steps, every, quantities)
+        one = run(model, w0, lr, num_steps, every, quantities, num_threads=num_threads)
         below = one.loss.values <= monotone_threshold(model, lr)
         one["below_4"] = xr.Variable((), int(one.step.values[np.argmax(below)]) if below.any() else -1)
         if test is not None:
             one["accuracy"] = xr.Variable("step", [model.accuracy(w, test) for w in one.weights.values])
-        one["W"] = one.weights.isel(step=-1, drop=True)
+        one["W"] = one.weights.isel(step=-1, drop=True).copy()  # a view would keep all the weights
         runs.append(one.drop_vars("weights"))
     lr_axis = xr.Variable("lr", np.asarray(lrs, dtype=float))
     return xr.concat(runs, dim=lr_axis, combine_attrs="drop", join="exact")
@@ -155,5 +150,5 @@ def constants(model: Classifier) -> theory.Constants:
 
 
 def separable_network(seed: int, width: int = 8) -> tuple[TwoLayerNetwork, dict[str, NDArray[np.float64]]]:
-    """A network on ten separable samples in the unit ball of R^5, and its start."""
-    return leaky(separable(seed), HALF, width), normal_start(width, 5, seed)
+    """A network on ten samples in the unit ball of R^5, separable with margin 0.1, and its start."""
+    return leaky(datasets.separable(10, 5, margin=0.1, seed=seed), HALF, width), normal_start(width, 5, seed)
