@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,7 @@ import eosfast as eos
 from eosfast._dispatch import core
 
 NO_STOP = {"diverged": 1e12, "grad_norm": math.nan, "loss": math.nan, "steady": False}
+NO_SOLVE = {"every": 0, "tol": 1e-3, "seed": 0}
 MODELS = {
     "SingleNeuron sqrt": ("SingleNeuron", {"loss": "sqrt", "beta": 2.0}, [2.0], [0.3, 4.0]),
     "SingleNeuron logcosh": ("SingleNeuron", {"loss": "logcosh", "beta": 2.0}, [2.0], [0.3, 4.0]),
@@ -47,7 +49,19 @@ def train_bits(name: str, config: dict, start: list[float]) -> str:
     rows = 41
     out = {"step": np.empty(rows, np.int64), "loss": np.empty(rows), "weights": np.empty((rows, len(start)))}
     result = core.train(
-        core.model(name, config), "GD", np.array([0.05]), np.array(start), 400, 10, out, NO_STOP, 0, None
+        core.model(name, config),
+        "GD",
+        np.array([0.05]),
+        np.array(start),
+        0.0,
+        400,
+        10,
+        out,
+        [],
+        NO_STOP,
+        NO_SOLVE,
+        1,
+        None,
     )
     assert result["rows"] == rows, result
     return digest(np.column_stack([out["loss"], out["weights"]]))
@@ -64,10 +78,41 @@ def sweep_bits(name: str, config: dict, lane_fields: list[float], start: list[fl
         "weights": np.empty((*shape, len(start))),
     }
     done, interrupted = core.sweep(
-        [core.model(name, config)], None, "GD", shape, columns, 400, [], out, NO_STOP, 0, 2, None
+        [core.model(name, config)], None, "GD", shape, columns, None, None, 400, [], out, [], NO_STOP, 0, 2, None
     )
     assert (done, interrupted) == (shape[0], False)
     return digest(np.column_stack([out["weights"], out["status"], out["num_steps_done"]]))
+
+
+def network_bits(activation: str, dtype: str) -> str:
+    """A perceptron with two hidden layers on 21 samples: 30 steps, and a product with the Hessian."""
+    n, widths = 21, [3, 7, 5, 2]
+    grid = np.arange(n * 3).reshape(n, 3)
+    X, y = (grid * 37 % 101) / 50 - 1, (grid[:, :2] * 53 % 89) / 44 - 1
+    dim = sum((a + 1) * b for a, b in pairwise(widths))
+    config = {
+        "X": X,
+        "y": y,
+        "widths": np.array(widths, float),
+        "output_weights": np.empty(0),
+        "loss": "mse",
+        "activation": activation,
+        "activation_linear": 0.0,
+        "activation_gain": 1.0,
+        "activation_h": 1.0,
+        "bias": 1.0,
+        "output_bias": 1.0,
+        "output_scale": 1.0,
+        "degree": 3.0,
+        "unseen": 0.0,
+        "dtype": dtype,
+    }
+    model = core.model("FeedForward", config)
+    start = (np.arange(dim) * 29 % 83) / 80 - 0.5
+    out = {"step": np.empty(31, np.int64), "loss": np.empty(31), "weights": np.empty((31, dim))}
+    core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 2, None)
+    product = core.hvp(model, start, start[::-1].copy()[None])
+    return digest(np.concatenate([out["loss"], out["weights"].ravel(), product.ravel()]))
 
 
 def main() -> None:
@@ -80,6 +125,11 @@ def main() -> None:
         "functions": function_bits(),
         "train": {key: train_bits(name, config, start) for key, (name, config, _, start) in MODELS.items()},
         "sweep": {key: sweep_bits(*arguments) for key, arguments in MODELS.items()},
+        "networks": {
+            f"{activation} {dtype}": network_bits(activation, dtype)
+            for activation in ("gelu", "tanh", "softplus", "relu")
+            for dtype in ("float64", "float32")
+        },
         # Code compiled with -ffast-math would have switched subnormals off for the whole process.
         "subnormals_survive": math.ldexp(1.0, -1074) * 2.0 > 0.0,
     }

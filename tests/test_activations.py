@@ -40,10 +40,6 @@ def bell(u: mpf) -> mpf:
     return decay(u) / (1 + decay(u)) ** 2
 
 
-def pdf(u: mpf) -> mpf:
-    return mpmath.npdf(u)
-
-
 def cdf(u: mpf) -> mpf:
     return mpmath.erfc(-max(-60, min(60, u)) / mpmath.sqrt(2)) / 2  # mpmath fails at huge arguments
 
@@ -66,7 +62,7 @@ EXACT: dict[str, tuple[Function, Function, Function]] = {
         lambda u: logistic(u) + u * bell(u),
         lambda u: bell(u) * (2 - u * mpmath.tanh(u / 2)),
     ),
-    "gelu": (lambda u: u * cdf(u), lambda u: cdf(u) + u * pdf(u), lambda u: pdf(u) * (2 - u * u)),
+    "gelu": (lambda u: u * cdf(u), lambda u: cdf(u) + u * mpmath.npdf(u), lambda u: mpmath.npdf(u) * (2 - u * u)),
     "erf": (mpmath.erf, gauss, lambda u: -2 * u * gauss(u)),
     "huberized_relu": (
         lambda u: mpf(0) if u < 0 else u * u / (2 * H) if u <= H else u - mpf(H) / 2,
@@ -78,9 +74,20 @@ EXACT: dict[str, tuple[Function, Function, Function]] = {
 TERMS: dict[tuple[str, int], Function] = {
     ("silu", 1): lambda u: max(logistic(u), abs(u) * bell(u)),
     ("silu", 2): lambda u: bell(u) * max(2, abs(u)),
-    ("gelu", 1): lambda u: max(cdf(u), abs(u) * pdf(u)),
+    ("gelu", 1): lambda u: max(cdf(u), abs(u) * mpmath.npdf(u)),
 }
-BOUND = 6.0
+# What cpp/include/eosfast/math_activation.hpp states, rounded up.
+BOUNDS = {
+    "identity": (0.0, 0.0, 0.0),
+    "relu": (0.0, 0.0, 0.0),
+    "tanh": (1.7, 3.0, 4.0),
+    "sigmoid": (2.2, 3.1, 4.2),
+    "softplus": (1.8, 2.4, 3.2),
+    "silu": (3.2, 3.0, 3.6),
+    "gelu": (7.0, 4.0, 4.3),
+    "erf": (2.7, 1.7, 2.5),
+    "huberized_relu": (1.5, 0.51, 0.51),
+}
 NAMES = tuple(EXACT)
 # Zeros of derivatives, changes of formula, and where results become subnormal or 0.
 PLACES = {
@@ -162,7 +169,9 @@ def values_of() -> dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]
 def test_error_bound(name: str, derivative: int, values_of: dict[str, dict[str, tuple[np.ndarray, ...]]]) -> None:
     for variant, values in values_of.items():
         error, u = largest_error(name, derivative, values[name][derivative])
-        assert error <= BOUND, f"{variant}: derivative {derivative} of {name} is {error:.1f} ulp off at {u!r}"
+        assert error <= BOUNDS[name][derivative], (
+            f"{variant}: derivative {derivative} of {name} is {error:.1f} ulp off at {u!r}"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -205,13 +214,12 @@ SPECIAL = {  # values and derivatives at -inf, 0, inf
 @pytest.mark.parametrize("name", NAMES)
 def test_special_values(name: str) -> None:
     for got, want in zip(all_three(make(name), np.array([-INF, 0.0, INF, NAN])), SPECIAL[name], strict=True):
-        np.testing.assert_array_equal(got, [*want, NAN])
+        np.testing.assert_allclose(got, [*want, NAN], rtol=2.3e-16, atol=0)  # zeros are exact
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_values_keep_the_sign_of_zero_where_they_are_odd(name: str) -> None:
-    odd = name in ("identity", "tanh", "erf", "silu", "gelu")  # the last two: u times a positive number
-    assert not odd or math.copysign(1.0, make(name).value(-0.0)) == -1.0
+@pytest.mark.parametrize("name", ["identity", "tanh", "erf", "silu", "gelu"])  # odd, or u times a positive number
+def test_values_keep_the_sign_of_zero(name: str) -> None:
+    assert math.copysign(1.0, make(name).value(-0.0)) == -1.0
 
 
 MAGNITUDES = np.ldexp(1.0 + np.arange(4) / 4, np.arange(-1074, 1024, 3)[:, None]).ravel()

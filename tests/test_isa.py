@@ -88,7 +88,7 @@ def test_bits_are_the_same_from_v3_up(reports: dict[str, dict[str, Any]]) -> Non
         pytest.skip(f"variants with fused multiply-adds that were built and run here: {', '.join(with_fma) or 'none'}")
     (first, expected), *others = with_fma.items()
     for name, report in others:
-        for kind in ("functions", "train", "sweep"):
+        for kind in ("functions", "train", "sweep", "networks"):
             differing = [key for key, bits in report[kind].items() if bits != expected[kind][key]]
             assert not differing, f"{kind}: {name} and {first} differ in {differing}"
 
@@ -102,7 +102,7 @@ def test_dispatcher_picks_by_itself_and_runs_on_an_older_processor(
         pytest.skip(f"{variant} was not built (built: {', '.join(VARIANTS)})")
     report = report_of(emulate(cpu, str(PROBE)))
     assert report["isa"] == variant
-    for kind in ("functions", "train", "sweep"):
+    for kind in ("functions", "train", "sweep", "networks"):
         assert report[kind] == reports[variant][kind], f"{kind}: {variant} computes other bits on {cpu} than here"
 
 

@@ -19,6 +19,7 @@ from eosfast import papers
 from eosfast.papers import Check, PaperFigure, ahn2023
 from eosfast.papers.ahn2023 import network_checks, network_figures, neuron_checks, neuron_figures, simulations
 from eosfast.papers.check import compare, farthest, format_table, to_csv
+from eosfast.papers.runs import finished
 
 # --------------------------------------------------------------------------------------------------------------- checks
 
@@ -185,9 +186,9 @@ def test_what_ctrl_c_cut_short_is_not_used():
     run = eos.train(model, w0, eos.GD(0.1), num_steps=3)
     runs = eos.sweep(model, eos.GD(), {"lr": [0.1, 0.2]}, w0=w0, num_steps=3)
     for result in (run, runs):
-        assert simulations.finished(result) is result
+        assert finished(result) is result
         with pytest.raises(KeyboardInterrupt):
-            simulations.finished(result.assign_attrs(status="interrupted"))
+            finished(result.assign_attrs(status="interrupted"))
 
 
 # ---------------------------------------------------------------------------------------------------------------- names

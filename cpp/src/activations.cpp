@@ -50,20 +50,43 @@ void bases(const Activation& a, const double* u, std::size_t count, double* valu
   }
 }
 
-// linear u + gain base, from the base's jet in place. Where u is so large that the two terms could both overflow, and
-// with opposite signs, they are added in smaller units.
-void combine(const Activation& a, std::size_t count, const Block& u, Block& value, Block& first, Block& second) {
-  const double larger = std::max(std::fabs(a.linear), std::fabs(a.gain));
-  const double unit = larger > 0.0 ? std::ldexp(1.0, std::min(1000, -std::ilogb(larger))) : 1.0;
-  const Lanes linear(a.linear), gain(a.gain), small_linear(a.linear * unit), small_gain(a.gain * unit);
-  for (std::size_t i = 0; i < count; i += kLanes) {
-    const Lanes x = Lanes::load(&u[i]), y = Lanes::load(&value[i]), sixteenth(0.0625);
-    const Lanes sum = fma(linear, x, gain * y);
-    const Lanes small_sum = fma(small_linear, x * sixteenth, small_gain * (y * sixteenth));
-    select(abs(x) > Lanes(0x1p512), (small_sum * Lanes(1.0 / unit)) * Lanes(16.0), sum).store(&value[i]);
-    fma(gain, Lanes::load(&first[i]), linear).store(&first[i]);
-    (gain * Lanes::load(&second[i])).store(&second[i]);
+// Blocks of the base's jet as activations: linear u + gain base, rounded to the type of the output.
+class Combination {
+ public:
+  explicit Combination(const Activation& a) : linear_(a.linear), gain_(a.gain) {
+    const double larger = std::max(std::fabs(linear_), std::fabs(gain_));
+    unit_ = larger > 0.0 ? std::ldexp(1.0, std::min(1000, -std::ilogb(larger))) : 1.0;
   }
+
+  // Where the sum overflows its two terms may have done so with opposite signs: there they are added in smaller units.
+  template <class T>
+  void values(const double* u, const Block& base, std::size_t count, T* out) const {
+    const double linear = linear_, gain = gain_, small_linear = linear * unit_, small_gain = gain * unit_;
+    const double unit = 1.0 / unit_;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double sum = fma(linear, u[i], gain * base[i]);
+      const double small_sum = fma(small_linear, u[i] * 0.0625, small_gain * (base[i] * 0.0625));
+      out[i] = static_cast<T>(abs(sum) < detail::kInfinity ? sum : (small_sum * unit) * 16.0);
+    }
+  }
+  template <class T>
+  void firsts(const Block& base, std::size_t count, T* out) const {
+    const double linear = linear_, gain = gain_;
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(fma(gain, base[i], linear));
+  }
+  template <class T>
+  void seconds(const Block& base, std::size_t count, T* out) const {
+    const double gain = gain_;
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(gain * base[i]);
+  }
+
+ private:
+  double linear_, gain_, unit_;
+};
+
+template <class T>
+void rounded(const Block& base, std::size_t count, T* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(base[i]);
 }
 
 }  // namespace
@@ -80,28 +103,30 @@ template <class T>
 void evaluate(const Activation& a, const T* u, std::size_t count, T* value, T* first, T* second) {
   const auto base = second != nullptr ? bases<2> : first != nullptr ? bases<1> : bases<0>;
   const bool plain = a.linear == 0.0 && a.gain == 1.0;
-  Block x{}, y{}, y1{}, y2{};
+  const Combination combination(a);
+  Block copy, y, y1, y2;
   for (std::size_t at = 0; at < count; at += kBlock) {
-    const std::size_t size = std::min(kBlock, count - at);
+    const std::size_t size = std::min(kBlock, count - at), padded = (size + kLanes - 1) / kLanes * kLanes;
+    const double* x = copy.data();
     if constexpr (std::is_same_v<T, double>) {
-      if (plain && size == kBlock) {  // straight from array to array
-        base(a, u + at, size, value != nullptr ? value + at : y.data(), first != nullptr ? first + at : y1.data(),
+      if (size == padded) x = u + at;
+      if (plain && size == padded) {  // straight from array to array
+        base(a, x, size, value != nullptr ? value + at : y.data(), first != nullptr ? first + at : y1.data(),
              second != nullptr ? second + at : y2.data());
         continue;
       }
     }
-    std::copy_n(u + at, size, x.begin());
-    const std::size_t padded = (size + kLanes - 1) / kLanes * kLanes;
-    base(a, x.data(), padded, y.data(), y1.data(), y2.data());
-    if (!plain) combine(a, padded, x, y, y1, y2);
-    const auto store = [&](const Block& from, T* to) {
-      if (to != nullptr)
-        std::transform(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(size), to + at,
-                       [](double number) { return static_cast<T>(number); });
-    };
-    store(y, value);
-    store(y1, first);
-    store(y2, second);
+    if (x == copy.data()) std::fill(std::copy_n(u + at, size, copy.begin()), copy.begin() + padded, 0.0);
+    base(a, x, padded, y.data(), y1.data(), y2.data());
+    if (plain) {
+      if (value != nullptr) rounded(y, size, value + at);
+      if (first != nullptr) rounded(y1, size, first + at);
+      if (second != nullptr) rounded(y2, size, second + at);
+    } else {
+      if (value != nullptr) combination.values(x, y, size, value + at);
+      if (first != nullptr) combination.firsts(y1, size, first + at);
+      if (second != nullptr) combination.seconds(y2, size, second + at);
+    }
   }
 }
 

@@ -66,7 +66,7 @@ class Lanczos {
 
   static int capacity(std::ptrdiff_t dim, int k, int block) {
     const std::ptrdiff_t least = k + 4 * std::ptrdiff_t{block},
-                         usual = std::max<std::ptrdiff_t>(kUsualBasis, 2 * k + 6 * block),
+                         usual = std::max<std::ptrdiff_t>(kUsualBasis, k + 12 * std::ptrdiff_t{block}),
                          affordable = kMostMemory / (2 * static_cast<std::ptrdiff_t>(sizeof(double)) * dim);
     return static_cast<int>(std::min(dim + block, std::max(least, std::min(usual, affordable))));
   }

@@ -16,7 +16,8 @@ namespace {
 template <class T>
 class NetworkModel final : public Model {
  public:
-  NetworkModel(std::unique_ptr<Network<T>> network, bool reduced) : network_(std::move(network)), reduced_(reduced) {}
+  NetworkModel(std::unique_ptr<Network<T>> network, std::ptrdiff_t zeros)
+      : network_(std::move(network)), zeros_(zeros) {}
 
   std::ptrdiff_t dim() const override { return network_->dim(); }
   double loss(const double* w) const override {
@@ -64,21 +65,21 @@ class NetworkModel final : public Model {
   SingleOutcome train(const TrainCall& call) const override {
     return std::visit(
         [&]<class O>(const O&) {
-          NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, reduced_,
-                               call.num_threads);
+          NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, zeros_,
+                               call.num_threads, call.token);
           return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
         },
         optimizer_named(call.optimizer));
   }
   std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override {
     std::vector<const Network<T>*> networks;
-    std::vector<bool> reduced;
+    std::vector<std::ptrdiff_t> zeros;
     for (const Model* model : models) {
       const auto& same = dynamic_cast<const NetworkModel&>(*model);
       networks.push_back(same.network_.get());
-      reduced.push_back(same.reduced_);
+      zeros.push_back(same.zeros_);
     }
-    return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, reduced, call).run(); },
+    return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, zeros, call).run(); },
                       optimizer_named(call.optimizer));
   }
 
@@ -122,12 +123,13 @@ class NetworkModel final : public Model {
   }
 
   std::unique_ptr<Network<T>> network_;
-  bool reduced_;
+  std::ptrdiff_t zeros_;  // eigenvalues of the Hessian that are not seen in reduced coordinates
 };
 
 template <class T>
 std::unique_ptr<Model> network_model(const Config& config) {
-  return std::make_unique<NetworkModel<T>>(std::make_unique<FeedForward<T>>(config), config.number("reduced") != 0.0);
+  return std::make_unique<NetworkModel<T>>(std::make_unique<FeedForward<T>>(config),
+                                           static_cast<std::ptrdiff_t>(config.number("unseen")));
 }
 
 }  // namespace

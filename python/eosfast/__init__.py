@@ -27,7 +27,7 @@ from eosfast.models import (
 from eosfast.optimizers import GD, HeavyBall, Nesterov
 from eosfast.record import Record
 from eosfast.resources import build_info
-from eosfast.spectrum import Spectrum
+from eosfast.spectrum import Spectrum, lanczos, spectral_density
 from eosfast.stop import Stop
 from eosfast.sweep import sweep
 from eosfast.train import train
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "train",
     "sweep",
+    "lanczos",
+    "spectral_density",
     "Record",
     "Stop",
     "FirstBelow",

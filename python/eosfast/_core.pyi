@@ -27,30 +27,49 @@ def registry() -> dict[str, dict[str, list[str]]]:
 def model(name: str, config: Mapping[str, Any]) -> PreparedModel: ...
 def loss(model: PreparedModel, w: Array) -> float: ...
 def grad(model: PreparedModel, w: Array) -> Array: ...
+def dim(model: PreparedModel) -> int: ...
 def hessian(model: PreparedModel, w: Array) -> Array: ...
 def hvp(model: PreparedModel, w: Array, V: Array) -> Array:
-    """Hessian times each column of V `(dim, k)`."""
+    """Hessian times each row of V `(k, dim)`."""
 
-def eigs(model: PreparedModel, w: Array, k: int) -> tuple[Array, Array, Array]:
-    """The k largest eigenvalues, descending, their vectors `(dim, k)`, and the residual norms."""
+def sharpness(
+    model: PreparedModel, w: Array, k: int, tol: float, max_matvecs: int, seed: int
+) -> tuple[Array, Array, Array, NDArray[np.bool_], int]:
+    """The k largest eigenvalues, descending, their vectors `(dim, k)`, residual norms, converged flags, products spent
+    (at most `max_matvecs`; 0 = the core's own limit).
+    """
 
 def accuracy(model: PreparedModel, w: Array, X: Array | None, y: Array | None) -> float:
-    """Share of correct signs on `X`, `y`, or on the model's own data where they are None."""
+    """Share of correct signs on `X`, `y` (not of networks), or on the model's own data where they are None."""
+
+def outputs(model: PreparedModel, w: Array, n: int) -> Array:
+    """Of networks: f, shape (n, c)."""
+
+def layer_inputs(model: PreparedModel, w: Array, n: int) -> list[Array]:
+    """Of networks: what goes into each layer, (n, in)."""
+
+def layer_slopes(model: PreparedModel, w: Array, output: int, n: int) -> list[Array]:
+    """Of networks: the derivatives of one output with respect to what comes out of each layer, (n, out)."""
 
 def train(
     model: PreparedModel,
     optimizer: str,
     optimizer_fields: Array,
     w0: Array,
+    null_norm: float,
     num_steps: int,
     steps: int | Indices,
     out: Mapping[str, NDArray[Any]],
+    own: Sequence[str],
     stop: Mapping[str, float | bool],
-    sharpness_every: int,
+    solve: Mapping[str, int | float],
+    num_threads: int,
     poll: Poll | None,
 ) -> dict[str, int]:
     """One run, recorded into `out` every `steps` (an int) or at `steps` (an array).
 
+    `own` are the keys of `out` that are the model's own quantities; `solve` says how eigenvalues are found: `every` so
+    many steps (0 = at every record), `tol`, `seed`. `null_norm`: length of the part of the start that `w0` leaves out.
     Returns `status`, `num_steps_done`, `rows`, `steady_from` (-1 = not steady), `steady_period` (0 = not steady).
     """
 
@@ -60,15 +79,22 @@ def sweep(
     optimizer: str,
     shape: tuple[int, ...],
     columns: Sequence[Array],
+    start: Array | None,
+    null_norm: Array | None,
     num_steps: int,
     reducers: Sequence[tuple[str, str, float]],
     out: Mapping[str, NDArray[Any]],
+    own: Sequence[str],
     stop: Mapping[str, float | bool],
     seed: int,
     num_threads: int,
     poll: Poll | None,
 ) -> tuple[int, bool]:
-    """Many independent runs, one for each element of `shape`; returns how many finished, and if Ctrl-C was heard."""
+    """Many independent runs, one for each element of `shape`; returns how many finished, and if Ctrl-C was heard.
+
+    `columns` are optimizer fields, model fields and weights, each of that shape; networks have their weights in
+    `start`, with an axis more, instead.
+    """
 
 def activation(name: str, linear: float, gain: float, h: float, x: Array) -> tuple[Array, Array, Array]:
     """Values, first and second derivatives of ``linear u + gain base(u)`` at `x`, each of its shape."""

@@ -23,11 +23,12 @@ from eosfast.arguments import one_of
 
 if TYPE_CHECKING:
     from eosfast.papers.check import Check
+    from eosfast.papers.figure import PaperFigure
 
 COMMANDS = ("reproduce", "verify", "info")
 OPTIONS = {  # of each command, and of eosfast itself
     None: ("--help", "--version"),
-    "reproduce": ("--figure", "--out", "--help"),
+    "reproduce": ("--figure", "--out", "--data", "--help"),
     "verify": ("--help",),
     "info": ("--help",),
 }
@@ -67,6 +68,10 @@ def _parser() -> Parser:
     reproduce.add_argument("--figure", metavar="NAME", help="only this figure (and the checks); all by default")
     reproduce.add_argument(
         "--out", metavar="DIR", type=Path, help="folder for all files, made if needed (default: ./PAPER)"
+    )
+    places = " and ".join(f"{paper} ({data})" for paper, data in papers.WITH_DATA.items())
+    reproduce.add_argument(
+        "--data", metavar="DIR", type=Path, help=f"folder with the data of the paper, for {places}; never downloaded"
     )
     verify = commands.add_parser(
         "verify",
@@ -118,6 +123,18 @@ def _make_writable(folder: Path) -> None:
         ) from None
 
 
+def _figures(paper: Any, options: argparse.Namespace) -> dict[str, PaperFigure]:
+    """Return the figures of a paper, on the data of ``--data`` where it is given."""
+    if options.data is None:
+        return dict(paper.figures())
+    if options.paper not in papers.WITH_DATA:
+        raise CommandError(f"--data is for {one_of('', papers.WITH_DATA)} only: {options.paper} makes its own data")
+    try:
+        return dict(paper.figures(options.data))
+    except (ValueError, OSError) as error:
+        raise CommandError(f"--data must be a folder with {papers.WITH_DATA[options.paper]}: {error}") from None
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     paper = _paper(options.paper)
     names = paper.FIGURE_NAMES if options.figure is None else (options.figure,)
@@ -125,11 +142,11 @@ def _reproduce(options: argparse.Namespace) -> int:
         raise CommandError(
             f"unknown figure {names[0]!r} of {options.paper}: must be {one_of(names[0], paper.FIGURE_NAMES)}"
         )
+    figures = _figures(paper, options)
     out: Path = Path(options.paper) if options.out is None else options.out
     _make_writable(out)
     from tqdm import tqdm
 
-    figures = paper.figures()
     with tqdm(total=len(names) + 1, desc=options.paper, unit="part") as bar:
         for name in names:
             bar.set_postfix_str(name)

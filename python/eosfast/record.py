@@ -68,7 +68,9 @@ class Record(ValueObject):
 
 
 def check_quantities(record: Record, model: Model) -> None:
-    """Raise a ValueError if `model` lacks a quantity of `record`, or has fewer than k eigenvalues."""
+    """Raise an error if `record` is no Record, or if `model` lacks a quantity of it or has fewer than k eigenvalues."""
+    if not isinstance(record, Record):
+        raise TypeError(f"record must be a Record, got {shown(record)}")
     valid = (*QUANTITIES, *model.quantities)
     for quantity in record.quantities:
         if quantity not in valid:

@@ -48,11 +48,10 @@ class Box:
 
     def expand(self, inner: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
         """Write the weights whose coordinates in the core are `inner`."""
-        assert self.whole_start is not None and self.start is not None
+        assert self.whole_start is not None
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
-            size = model._inner(start).size
-            weights[place] = start + model._outer(inner[place][:size] - self.start[place][:size])
+            weights[place] = model._whole(inner[place][: model._inner(start).size], start)
 
     @property
     def shape(self) -> tuple[int, ...]:

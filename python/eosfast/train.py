@@ -100,12 +100,10 @@ def train(
     fields = np.array(optimizer.numbers())
     num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
     seed = Integer().check("seed", seed)
-    if not isinstance(record, Record):
-        raise TypeError(f"record must be a Record, got {shown(record)}")
     check_quantities(record, model)
     steps = steps_to_record(record, num_steps)
     start = starting_point(model, w0, seed)
-    arguments = {
+    given = {
         "model": model,
         "optimizer": optimizer,
         "w0": start,
@@ -113,7 +111,7 @@ def train(
         "record": record,
         "stop": stop,
     }
-    source = Provenance({"verb": "train", **arguments}, seed, threads(num_threads))
+    source = Provenance({"verb": "train", **given}, seed, threads(num_threads))
     inner = model._inner(start)
     out = _storage(model, record, rows_needed(steps, num_steps), inner.size)
     with reporter(progress, num_steps, "step") as poll:
@@ -134,9 +132,7 @@ def train(
         )
         if poll:
             poll(outcome["num_steps_done"])
-    if "weights" in out and inner.size != model.dim:
-        out["weights"] = start + model._outer(out["weights"][: outcome["rows"]] - inner)
-    return _result(model, optimizer, out, outcome, source)
+    return _result(model, optimizer, start, out, outcome, source)
 
 
 def checked_model(model: object) -> Model:
@@ -177,6 +173,7 @@ def _storage(model: Model, record: Record, rows: int, inner_dim: int) -> dict[st
 def _result(
     model: Model,
     optimizer: Optimizer,
+    start: NDArray[np.float64],
     out: dict[str, NDArray[Any]],
     outcome: Mapping[str, int],
     source: Provenance,
@@ -184,6 +181,8 @@ def _result(
     rows = outcome["rows"]
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
+    if "weights" in columns:
+        columns["weights"] = model._whole(columns["weights"], start)
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

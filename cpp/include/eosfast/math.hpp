@@ -12,7 +12,7 @@
 //   expm1  1.23         sigmoid_slope  1.48 (1.56)    erfc         1.49 (1.63)    pow_abs      0.83 (0.84)
 //   log    1.15         tanh           1.73 (1.78)    normal_pdf   1.02 (1.09)
 //   log1p  1.14         sech2          1.48 (1.54)    normal_cdf   1.59 (1.87)
-//                       softplus       1.88           normal_relu  1.67
+//                       softplus       1.63 (1.67)    normal_relu  1.67
 //                       logcosh        1.22 (1.59)
 #pragma once
 

@@ -149,6 +149,7 @@ inline constexpr double kLogisticEnd = 752.0;
 template <class Real>
 struct Logistic {
   Real e_scaled, c_scaled, q, difference;
+  Real power, expm1_r;  // e = power (1 + expm1_r)
 };
 
 template <class Real>
@@ -159,7 +160,7 @@ EOSFAST_INLINE Logistic<Real> logistic(const Real& x) {
   const Real c = scaled / fma(scaled, Real(1.0 / kDecayScale), Real(1.0));
   const Real q = fma(c, Real(-1.0 / kDecayScale), Real(1.0));
   const Real unscaled = power * Real(1.0 / kDecayScale);
-  return {scaled, c, q, fma(-unscaled, expm1_r, Real(1.0) - unscaled) * q};
+  return {scaled, c, q, fma(-unscaled, expm1_r, Real(1.0) - unscaled) * q, unscaled, expm1_r};
 }
 
 // tanh a = a (1 - z P(z)/Q(z)), z = a^2, for a <= 0.55, relative error 1e-3 of 2^-53. The common factor 1.65 keeps Q,

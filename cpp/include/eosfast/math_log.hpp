@@ -106,7 +106,7 @@ EOSFAST_INLINE Real softplus(const Real& x, const Logistic<Real>& l) {
   constexpr double kC = 0.70721435546875, kMinusLogC = 0x1.62bc4f3d3cd67p-2;
   const Real e = l.e_scaled * Real(1.0 / kDecayScale);
   const auto large = e > Real(0.4142);
-  const Real r = select(large, fma(e, Real(kC), Real(kC - 1.0)), e);
+  const Real r = select(large, fma(l.power * Real(kC), l.expm1_r, fma(l.power, Real(kC), Real(kC - 1.0))), e);
   const Real leading = select(large, r * Real(kDecayScale), l.e_scaled);
   const Real sum = fma(leading, r * polynomial(r, kP), leading);
   return max(Real(0.0), x) + (sum + select(large, Real(kMinusLogC * kDecayScale), Real(0.0))) * Real(1.0 / kDecayScale);
@@ -137,10 +137,10 @@ EOSFAST_INLINE Real log1p(const Real& x) {
   return select((x > Real(-1.0)) & (x < Real(detail::kInfinity)), y, special);
 }
 
-// log(1 + e^x) = max(x, 0) + log1p(e^-|x|), relatively accurate for x -> -inf too.
+// log(1 + e^x), relatively accurate for x -> -inf too.
 template <class Real>
 EOSFAST_INLINE Real softplus(const Real& x) {
-  return max(Real(0.0), x) + log1p(exp(-abs(x)));
+  return detail::softplus(x, detail::logistic(x));
 }
 
 // log cosh x = x^2/2 + x^4 P(x^2) up to |x| = 1, |x| - log 2 + log1p(e) above, where e = e^(-2|x|) < 0.136 and log1p(e)

@@ -19,11 +19,12 @@ import numpy as np
 
 from eosfast._dispatch import core
 from eosfast.arguments import Integer, Real, finite_array, numbers_array, one_of, shown
-from eosfast.spectrum import Spectrum
+from eosfast.spectrum import Spectrum, hessian_operator
 from eosfast.value_object import ValueObject
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy.sparse.linalg import LinearOperator
 
     from eosfast._core import PreparedModel
 
@@ -208,11 +209,14 @@ class Model(ValueObject):
                 "use hvp(w, v) instead"
             )
         rows = self._outer(core.hessian(self._prepared(), self._inner(self._weights(w))))
-        return rows if len(rows) == self.dim else self._outer(np.ascontiguousarray(rows.T))
+        if len(rows) == self.dim:
+            return rows
+        whole = self._outer(np.ascontiguousarray(rows.T))
+        return np.asarray(0.5 * (whole + whole.T))
 
     def sharpness(self, w: ArrayLike, *, k: int = 1, tol: float = 1e-8, seed: int = 0) -> Spectrum:
-        """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, in closed form or from the dense matrix
-        where `dim` is small.
+        """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, in closed form or from the dense
+        matrix.
 
         Parameters
         ----------
@@ -238,6 +242,27 @@ class Model(ValueObject):
         tol = Real(above=0).check("tol", tol)
         Integer().check("seed", seed)
         return Spectrum(*core.sharpness(self._prepared(), self._weights(w), k, tol, 0, seed))
+
+    def hessian_operator(self, w: ArrayLike) -> LinearOperator:
+        """Return the Hessian at `w` as a SciPy operator, for `eosfast.lanczos` or any solver of SciPy.
+
+        Parameters
+        ----------
+        w : array_like, shape (dim,)
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Shape (dim, dim), float64, symmetric.
+
+        Raises
+        ------
+        ValueError
+            `w` has the wrong shape.
+        ImportError
+            SciPy is not installed.
+        """
+        return hessian_operator(self, w)
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with its random data drawn anew, or the model itself if nothing of it is random.
@@ -291,6 +316,10 @@ class Model(ValueObject):
     def _outer(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a vector of the core, or rows of them, as a vector of length dim: `_inner` of it gives it back."""
         return v
+
+    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weights of which `inner` are rows of coordinates in the core, of a run that began at `start`."""
+        return inner
 
     def _null_norm(self, w: NDArray[np.float64]) -> float:
         """Return the length of what `_inner` leaves out of w."""

@@ -9,13 +9,14 @@ import numpy as np
 
 from eosfast.activations import activation
 from eosfast.arguments import Integer
-from eosfast.models.network import Chain, Network
+from eosfast.models.chain import Chain
+from eosfast.models.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LogisticRegression(Network):
     """The mean logistic loss of a linear predictor, ``L(w) = mean_i log(1 + exp(-y_i x_i.w))``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from eosfast.activations import activation
 from eosfast.arguments import Flag, Integer, objects, shown
 from eosfast.models.base import stream
+from eosfast.models.chain import ActivationField, Chain
 from eosfast.models.loss_field import LossField
-from eosfast.models.network import ActivationField, Chain, Network
+from eosfast.models.network import Network
 from eosfast.value_object import allowed
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class WidthsField:
         return objects([self.check(name, value) for value in values])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MLP(Network):
     """A fully connected network, ``f(x) = W_N phi(... phi(W_1 x + b_1) ...) + b_N``.
 
@@ -86,7 +88,7 @@ class MLP(Network):
 
     widths: tuple[int, ...] = field(metadata=allowed(WidthsField()))
     activation: Any = field(default="tanh", metadata=allowed(ActivationField()))
-    loss: LossField = LossField("mse", ("mse", "cross_entropy", "logistic"))  # type: ignore[assignment]  # noqa: RUF009
+    loss: LossField = LossField("mse", ("mse", "cross_entropy", "logistic"))  # noqa: RUF009 - a descriptor
     bias: bool = field(default=True, metadata=allowed(Flag()))
 
     def __post_init__(self) -> None:
@@ -98,7 +100,7 @@ class MLP(Network):
         """Blocks of `w`: W1 (out, in), b1 (out,) with ``bias=True``, W2, ..."""
         widths = self._chain.widths
         blocks: dict[str, tuple[int, ...]] = {}
-        for layer, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+        for layer, (before, after) in enumerate(pairwise(widths), start=1):
             blocks[f"W{layer}"] = (after, before)
             if self.bias:
                 blocks[f"b{layer}"] = (after,)

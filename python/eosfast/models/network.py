@@ -6,19 +6,18 @@ A subclass says which layers there are (`_chain`), which labels fit, and how a s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from eosfast._dispatch import core
-from eosfast.activations import NAMES as PLAIN
-from eosfast.activations import activation
-from eosfast.arguments import Choice, Flag, Instance, Integer, Real, numbers_array, objects
+from eosfast.arguments import Choice, Flag, Instance, Integer, Real, numbers_array
 from eosfast.datasets import Dataset
-from eosfast.models.on_data import DataModel, check_signs
+from eosfast.models.on_data import DataModel
 from eosfast.models.remembered import Remembered
 from eosfast.models.row_space import row_space
+from eosfast.models.targets import as_matrix, check_targets
 from eosfast.spectrum import Spectrum
 from eosfast.value_object import allowed
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from eosfast._core import PreparedModel
+    from eosfast.models.chain import Chain
     from eosfast.models.row_space import RowSpace
 
 DTYPES = ("float64", "float32")
@@ -33,42 +33,7 @@ DTYPES = ("float64", "float32")
 _PREPARED: Remembered[PreparedModel] = Remembered()
 
 
-class ActivationField:
-    """What the field `activation` may hold: a name, or an object with numbers; a plain object becomes its name."""
-
-    def __str__(self) -> str:
-        return "an activation"
-
-    def check(self, name: str, value: Any) -> Any:
-        """Return the name or the object."""
-        try:
-            found = activation(value)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
-        return found.base if found.base in PLAIN and found == activation(found.base) else found
-
-    def check_all(self, name: str, values: Any) -> NDArray[Any]:
-        """Return an object array."""
-        return objects([self.check(name, value) for value in values])
-
-
-@dataclass(frozen=True)
-class Chain:
-    """The layers of a network, as the core is told them."""
-
-    widths: tuple[int, ...]
-    """Coordinates of a sample, hidden widths, outputs."""
-    activation: Any
-    bias: bool
-    output_bias: bool
-    output_weights: NDArray[np.float64]
-    """Of the last layer if they are fixed; empty if they are trained."""
-    output_scale: float
-    degree: int
-    """Of homogeneity in the trained weights, for the normalised margin."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(DataModel):
     """Base of the networks."""
 
@@ -76,6 +41,11 @@ class Network(DataModel):
 
     dtype: str = field(default="float64", kw_only=True, metadata=allowed(Choice(DTYPES)))
     reduce: bool = field(default=True, kw_only=True, metadata=allowed(Flag()))
+
+    def __repr__(self) -> str:
+        """Return the call that makes the model, arguments that can only be named last."""
+        items = sorted(fields(self), key=lambda item: bool(item.kw_only))
+        return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in items)})"
 
     # ------------------------------------------------------------------------------------------- what a subclass says
 
@@ -104,12 +74,12 @@ class Network(DataModel):
         Parameters
         ----------
         w : array_like, shape (dim,)
-        X : array_like, shape (k, d), optional
+        X : array_like, shape (m, d), optional
             Samples; None = those of the data.
 
         Returns
         -------
-        ndarray, shape (k,), or (k, c) for several outputs
+        ndarray, shape (m,), or (m, c) for several outputs
 
         Raises
         ------
@@ -122,9 +92,9 @@ class Network(DataModel):
         else:
             X = numbers_array("X", X)
             if X.ndim != 2 or X.shape[1] != self.data.d or len(X) == 0:
-                raise ValueError(f"X must have shape (k, {self.data.d}) with k >= 1 for {self!r}, got {X.shape}")
+                raise ValueError(f"X must have shape (m, {self.data.d}) with m >= 1 for {self!r}, got {X.shape}")
             outputs = self._targets.shape[1]
-            config = self._core_config(X, np.zeros((len(X), outputs)), reduced=False)
+            config = self._core_config(X, np.zeros((len(X), outputs)))
             prepared, inner, samples = core.model("FeedForward", config), w, len(X)
         f = core.outputs(prepared, inner, samples)
         return f[:, 0] if f.shape[1] == 1 and self.data.y.ndim == 1 else f
@@ -151,16 +121,19 @@ class Network(DataModel):
         if data is None or data is self.data:
             return core.accuracy(self._prepared(), self._inner(self._weights(w)), None, None)
         Instance(Dataset).check("data", data)
-        if data.d != self.data.d or data.y.shape[1:] != self.data.y.shape[1:]:
-            raise ValueError(
-                f"data must have X (n, {self.data.d}) and y {('n', *self.data.y.shape[1:])} as in {self!r}, "
-                f"got X {data.X.shape} and y {data.y.shape}"
-            )
+        if data.d != self.data.d:
+            raise ValueError(f"data must have d = {self.data.d} as in {self!r}, got d = {data.d}")
+        if data.y.shape[1:] != self.data.y.shape[1:]:
+            labels = "(n,)" if self.data.y.ndim == 1 else f"(n, {self.data.y.shape[1]})"
+            raise ValueError(f"data must have y of shape {labels} as in {self!r}, got {data.y.shape}")
+        check_targets("data", self._loss, data.y)
         f = self.predict(w, data.X)
         if f.ndim == 1:
             return float(np.mean(f * data.y > 0))
-        labels = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
-        return float(np.mean((np.argmax(f, axis=1) == labels) & np.isfinite(f).all(axis=1)))
+        classes = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
+        if classes.max() >= f.shape[1]:
+            raise ValueError(f"data must have labels from 0 to {f.shape[1] - 1} as in {self!r}, got {classes.max():g}")
+        return float(np.mean((np.argmax(f, axis=1) == classes) & np.isfinite(f).all(axis=1)))
 
     def margin(self, w: ArrayLike) -> float:
         """Return the normalised margin ``min_i y_i f(x_i) / ||w||^p``, p the degree of homogeneity of f in the trained
@@ -216,7 +189,7 @@ class Network(DataModel):
         for output in range(outputs):
             slopes = core.layer_slopes(self._prepared(), inner, output, self.data.n)
             parts = []
-            for kind, layer in self._trained():
+            for kind, layer in self._chain.trained():
                 slope = slopes[layer]
                 part = slope if kind == "bias" else slope[:, :, None] * inputs[layer][:, None, :]
                 parts.append(part.reshape(self.data.n, -1))
@@ -245,7 +218,7 @@ class Network(DataModel):
         inputs = core.layer_inputs(self._prepared(), inner, n)
         slopes = [core.layer_slopes(self._prepared(), inner, output, n) for output in range(outputs)]
         kernel = np.zeros((n, outputs, n, outputs))
-        for kind, layer in self._trained():
+        for kind, layer in self._chain.trained():
             gram = np.ones((n, n)) if kind == "bias" else inputs[layer] @ inputs[layer].T
             for a in range(outputs):
                 for b in range(outputs):
@@ -284,6 +257,9 @@ class Network(DataModel):
         values, vectors, residuals, converged, matvecs = found
         if inner.size == self.dim:
             return Spectrum(values, vectors, residuals, converged, matvecs)
+        if not np.isfinite(values).all():
+            unknown = np.full(k, np.nan)
+            return Spectrum(unknown, np.full((self.dim, k), np.nan), unknown.copy(), np.zeros(k, dtype=bool), matvecs)
         return self._with_zeros(k, values, vectors.T, residuals, converged, matvecs)
 
     def _with_zeros(
@@ -340,71 +316,24 @@ class Network(DataModel):
 
     @property
     def _targets(self) -> NDArray[np.float64]:
-        """y as (n, c); integer labels as unit vectors."""
-        y = self.data.y
-        if self._loss == "cross_entropy" and y.ndim == 1:
-            return np.asarray(np.eye(int(y.max()) + 1)[y.astype(np.int64)])
-        return y.reshape(self.data.n, -1)
+        return as_matrix(self._loss, self.data.y)
 
     def _check_targets(self) -> None:
-        name, y = f"data of {type(self).__name__}", self.data.y
-        if self._loss == "logistic":
-            check_signs(f"{name} with loss='logistic'" if type(self).__name__ != "LogisticRegression" else name, y)
-        elif self._loss == "cross_entropy" and y.ndim == 1:
-            wrong = y[(y != np.round(y)) | (y < 0) | (y > 65535)]
-            if wrong.size:
-                raise ValueError(
-                    f"{name} with loss='cross_entropy' must have labels 0, 1, ... or rows that sum to 1, "
-                    f"got the label {wrong[0]:g}"
-                )
-        elif self._loss == "cross_entropy":
-            off = np.abs(y.sum(axis=1) - 1) > 1e-9
-            if off.any() or (y < 0).any():
-                row = int(np.argmax(off | (y < 0).any(axis=1)))
-                raise ValueError(
-                    f"{name} with loss='cross_entropy' must have rows of y >= 0 that sum to 1, "
-                    f"got a sum of {y[row].sum():g} and a least entry of {y[row].min():g} in row {row}"
-                )
-
-    def _trained(self) -> list[tuple[str, int]]:
-        """What w consists of, in order: ("weight" or "bias", layer)."""
-        chain = self._chain
-        layers = len(chain.widths) - 1
-        found = []
-        for layer in range(layers):
-            last = layer == layers - 1
-            if not last or not chain.output_weights.size:
-                found.append(("weight", layer))
-            if chain.output_bias if last else chain.bias:
-                found.append(("bias", layer))
-        return found
+        chosen = f" with loss={self._loss!r}" if any(item.name == "loss" for item in fields(self)) else ""
+        check_targets(f"data of {type(self).__name__}{chosen}", self._loss, self.data.y)
 
     @property
     def _space(self) -> RowSpace | None:
         """The row space of the data, if a run is to stay inside it."""
         if not self.reduce or self.data.n >= self.data.d:
             return None
-        return row_space(self.data)
+        space = row_space(self.data)
+        return space if space.rank else None
 
-    def _core_config(self, X: NDArray[np.float64], y: NDArray[np.float64], *, reduced: bool) -> dict[str, Any]:
-        chain = self._chain
-        return {
-            "X": X,
-            "y": y,
-            "loss": self._loss,
-            "widths": np.array((X.shape[1], *chain.widths[1:]), dtype=np.float64),
-            "activation": chain.activation.base,
-            "activation_linear": float(chain.activation.linear),
-            "activation_gain": float(chain.activation.gain),
-            "activation_h": float(chain.activation.h),
-            "bias": float(chain.bias),
-            "output_bias": float(chain.output_bias),
-            "output_weights": chain.output_weights,
-            "output_scale": float(chain.output_scale),
-            "degree": float(chain.degree),
-            "reduced": float(reduced),
-            "dtype": self.dtype,
-        }
+    def _core_config(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Any]:
+        unseen = self._chain.widths[1] * (self.data.d - X.shape[1])  # numbers of w that such samples do not reach
+        own = {"X": X, "y": y, "loss": self._loss, "unseen": float(unseen), "dtype": self.dtype}
+        return own | self._chain.config(X.shape[1])
 
     def _prepared(self) -> PreparedModel:
         return _PREPARED.get(self, self._make)
@@ -412,7 +341,7 @@ class Network(DataModel):
     def _make(self) -> PreparedModel:
         space = self._space
         X = self.data.X if space is None else space.coordinates
-        return core.model("FeedForward", self._core_config(X, self._targets, reduced=space is not None))
+        return core.model("FeedForward", self._core_config(X, self._targets))
 
     def _first(self, space: RowSpace | None) -> int:
         """Numbers of the first layer in w, or in the core's w."""
@@ -424,7 +353,7 @@ class Network(DataModel):
             return w
         first = self._first(None)
         inside = space.inside(w[..., :first].reshape(-1, self.data.d))
-        return np.concatenate([inside.reshape(*w.shape[:-1], -1), w[..., first:]], axis=-1)
+        return np.concatenate([inside.reshape(*w.shape[:-1], self._first(space)), w[..., first:]], axis=-1)
 
     def _outer(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         space = self._space
@@ -432,7 +361,12 @@ class Network(DataModel):
             return v
         first = self._first(space)
         outside = space.outside(v[..., :first].reshape(-1, space.rank))
-        return np.concatenate([outside.reshape(*v.shape[:-1], -1), v[..., first:]], axis=-1)
+        return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
+
+    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._space is None:
+            return inner
+        return np.asarray(start + self._outer(inner - self._inner(start)))
 
     def _null_norm(self, w: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space: it never changes along a run."""

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
-
-import numpy as np
+from typing import Self
 
 from eosfast.arguments import Instance
 from eosfast.datasets import Dataset
 from eosfast.models.base import Model
 from eosfast.value_object import allowed
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +36,3 @@ class DataModel(Model):
     def random(self) -> bool:
         """Whether the data come from a generator that takes a seed."""
         return self.data.random
-
-
-def check_signs(name: str, y: NDArray[np.float64]) -> None:
-    """Raise a ValueError unless `y` are labels -1 and +1 of shape (n,)."""
-    if y.ndim != 1:
-        raise ValueError(f"{name} must have labels y of shape (n,), got {y.shape}")
-    wrong = y[np.abs(y) != 1]
-    if not wrong.size:
-        return
-    values = np.unique(y)
-    hint = f"; np.where(y == {values[1]:g}, 1, -1) maps them" if len(values) == 2 else ""
-    raise ValueError(f"{name} must have labels -1 and +1, got {wrong[0]:g}{hint}")

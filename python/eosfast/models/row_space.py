@@ -38,15 +38,15 @@ class RowSpace:
     @property
     def rank(self) -> int:
         """Number of coordinates, r."""
-        return self.coordinates.shape[1]
+        return int(self.coordinates.shape[1])
 
     def inside(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the coordinates ``W Q'`` (m, r) of weight vectors W (m, d)."""
-        return (W @ self.X.T) @ self._to_basis
+        return np.asarray((W @ self.X.T) @ self._to_basis)
 
     def outside(self, C: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the vectors ``C Q`` (m, d) with the coordinates C (m, r)."""
-        return (C @ self._to_basis.T) @ self.X
+        return np.asarray((C @ self._to_basis.T) @ self.X)
 
 
 _KNOWN: Remembered[RowSpace] = Remembered()

@@ -11,8 +11,9 @@ from eosfast._dispatch import core
 from eosfast.arguments import Instance
 from eosfast.datasets import Dataset
 from eosfast.models.base import stream
-from eosfast.models.on_data import DataModel, check_signs
+from eosfast.models.on_data import DataModel
 from eosfast.models.remembered import Remembered
+from eosfast.models.targets import check_signs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

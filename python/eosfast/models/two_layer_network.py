@@ -10,15 +10,16 @@ import numpy as np
 from eosfast.activations import activation
 from eosfast.arguments import Choice, Flag, Integer, Real, finite_array
 from eosfast.models.base import stream
+from eosfast.models.chain import ActivationField, Chain
 from eosfast.models.loss_field import LossField
-from eosfast.models.network import ActivationField, Chain, Network
+from eosfast.models.network import Network
 from eosfast.value_object import allowed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TwoLayerNetwork(Network):
     """A two-layer network in the mean-field scaling::
 
@@ -78,7 +79,7 @@ class TwoLayerNetwork(Network):
 
     width: int = field(metadata=allowed(Integer(least=1)))
     activation: Any = field(default="gelu", metadata=allowed(ActivationField()))
-    loss: LossField = LossField("logistic", ("logistic", "mse"))  # type: ignore[assignment]  # noqa: RUF009
+    loss: LossField = LossField("logistic", ("logistic", "mse"))  # noqa: RUF009 - a descriptor
     trainable: str = field(default="first", metadata=allowed(Choice(("first", "both"))))
     scale: float = field(default=1.0, metadata=allowed(Real(above=0)))
     bias: bool = field(default=False, metadata=allowed(Flag()))

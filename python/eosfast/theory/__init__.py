@@ -1,9 +1,44 @@
 """Closed forms for what gradient descent does at the edge of stability, to compare simulations with.
 
-`single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it.
+`single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it,
+`logistic` logistic regression with large step sizes, `margins` the margins of a classifier and of a data set, and
+`two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
+in the limit.
 Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
+from .edge_phase import (
+    Acceleration,
+    LeakyBounds,
+    accelerated_step,
+    average_loss_bound,
+    average_potential_bound,
+    phase_transition_bound,
+    stable_rate_bound,
+    weight_norm_bound,
+)
+from .logistic import (
+    LogisticMinimum,
+    logistic_accelerated_step,
+    logistic_average_bound,
+    logistic_minimum,
+    logistic_offset,
+    logistic_stable_bound,
+    logistic_transition_bound,
+    period_doublings,
+)
+from .margins import (
+    Constants,
+    HardMargin,
+    auxiliary_margin,
+    hard_margin,
+    iota,
+    log_margin_ratio,
+    log_modified_margin,
+    psi,
+    smallest_output,
+    smoothed_margin,
+)
 from .mean_model import (
     edge_bias,
     edge_bias_limit,
@@ -17,6 +52,7 @@ from .mean_model import (
     smoothed_relu_inverse,
     stable_bias_limit,
 )
+from .rates import loss_rate, xor_counts, xor_rate
 from .single_neuron import (
     Shape,
     edge_gap,
@@ -28,9 +64,32 @@ from .single_neuron import (
     slow_line,
     steps_to_edge,
 )
+from .two_layer import (
+    PhaseTimes,
+    alignment_bound,
+    monotone_threshold,
+    network_constants,
+    norm_growth_bounds,
+    one_step_bounds,
+    phase_times,
+    stable_loss_bounds,
+    stable_threshold,
+    two_layer_constants,
+)
 
 __all__ = [
+    "Acceleration",
+    "Constants",
+    "HardMargin",
+    "LeakyBounds",
+    "LogisticMinimum",
+    "PhaseTimes",
     "Shape",
+    "accelerated_step",
+    "alignment_bound",
+    "auxiliary_margin",
+    "average_loss_bound",
+    "average_potential_bound",
     "edge_bias",
     "edge_bias_limit",
     "edge_gap",
@@ -38,16 +97,44 @@ __all__ = [
     "edge_lr",
     "flow_bias_limit",
     "flow_regime_sharpness",
+    "hard_margin",
+    "iota",
     "linear_accuracy",
+    "log_margin_ratio",
+    "log_modified_margin",
+    "logistic_accelerated_step",
+    "logistic_average_bound",
+    "logistic_minimum",
+    "logistic_offset",
+    "logistic_stable_bound",
+    "logistic_transition_bound",
+    "loss_rate",
     "loss_shape",
+    "monotone_threshold",
+    "network_constants",
+    "norm_growth_bounds",
     "normal_cdf",
+    "one_step_bounds",
     "origin_sharpness",
     "oscillation_envelope",
     "output_envelope",
+    "period_doublings",
+    "phase_times",
+    "phase_transition_bound",
+    "psi",
     "regime_sharpness",
     "slow_line",
+    "smallest_output",
+    "smoothed_margin",
     "smoothed_relu",
     "smoothed_relu_inverse",
     "stable_bias_limit",
+    "stable_loss_bounds",
+    "stable_rate_bound",
+    "stable_threshold",
     "steps_to_edge",
+    "two_layer_constants",
+    "weight_norm_bound",
+    "xor_counts",
+    "xor_rate",
 ]

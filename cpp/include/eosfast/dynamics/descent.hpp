@@ -150,22 +150,28 @@ class Descent {
   bool visited_ = false, has_grad_ = false;
 };
 
-// The largest eigenvalues of a Hessian that is `reduced`: the whole one has zeros besides.
-inline void with_zeros(SpectrumResult& result) {
-  for (std::size_t i = 0; i < result.values.size(); ++i)
-    if (result.values[i] < 0.0) {
-      result.values[i] = result.residuals[i] = 0.0;
-      result.converged[i] = true;
-    }
+// Of the k largest eigenvalues of a reduced Hessian, those of the whole one, which has `zeros` zeros besides.
+inline void with_zeros(SpectrumResult& found, std::ptrdiff_t zeros, int k) {
+  if (zeros == 0 || found.values.empty() || !(found.values[0] == found.values[0])) return;
+  const auto negative = std::find_if(found.values.begin(), found.values.end(), [](double x) { return x < 0.0; });
+  const auto at = negative - found.values.begin();
+  const auto count = static_cast<std::size_t>(std::min<std::ptrdiff_t>(zeros, k - at));
+  found.values.insert(found.values.begin() + at, count, 0.0);
+  found.residuals.insert(found.residuals.begin() + at, count, 0.0);
+  found.converged.insert(found.converged.begin() + at, count, true);
+  found.values.resize(static_cast<std::size_t>(k));
 }
+
+// Thrown out of a product with the Hessian when the run is to stop.
+struct Interrupted {};
 
 // A run of a network as `train` wants it.
 template <class T, class O>
 class NetworkRun final : public Runner {
  public:
   NetworkRun(const Network<T>& network, const Stop& stop, const double* optimizer_fields, const double* w0,
-             double null_norm, bool reduced, int num_threads)
-      : network_(network), stop_(stop), descent_(network, optimizer_fields, num_threads), reduced_(reduced) {
+             double null_norm, std::ptrdiff_t zeros, int num_threads, StopToken& token)
+      : network_(network), stop_(stop), descent_(network, optimizer_fields, num_threads), zeros_(zeros), token_(token) {
     descent_.start(w0, null_norm);
   }
 
@@ -192,10 +198,17 @@ class NetworkRun final : public Runner {
     if (!solves || !std::isfinite(descent_.loss())) return write_no_eigenvalues(out, row);
     const int k = static_cast<int>(std::min<std::ptrdiff_t>(out.k, dim()));
     if (!tracker_) tracker_.emplace(dim(), k, out.tol, out.seed);
-    SpectrumResult result = tracker_->solve(descent_.hessian());
-    if (reduced_) with_zeros(result);
-    result.values.resize(static_cast<std::size_t>(out.k), 0.0);  // beyond the reduced Hessian: its zeros
-    write_eigenvalues(out, row, result.values.data(), result.residuals[0], result.converged[0], result.matvecs);
+    const SymmetricProducts products = [this](const double* V, int count, double* to) {
+      if (token_.poll(now())) throw Interrupted{};
+      hessian_products(descent_.here(), dim(), V, count, to);
+    };
+    try {
+      SpectrumResult found = tracker_->solve(products);
+      with_zeros(found, zeros_, out.k);
+      write_eigenvalues(out, row, found.values.data(), found.residuals[0], found.converged[0], found.matvecs);
+    } catch (const Interrupted&) {
+      write_no_eigenvalues(out, row);
+    }
   }
   Snapshot snapshot() const override { return descent_.snapshot(); }
   bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
@@ -205,7 +218,8 @@ class NetworkRun final : public Runner {
   const Network<T>& network_;
   const Stop stop_;
   Descent<T, O> descent_;
-  bool reduced_;
+  const std::ptrdiff_t zeros_;  // eigenvalues of the whole Hessian that the reduced one lacks
+  StopToken& token_;
   std::optional<Tracker> tracker_;
 };
 

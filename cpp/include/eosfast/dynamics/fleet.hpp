@@ -16,8 +16,8 @@ inline namespace EOSFAST_ISA {
 template <class T, class O>
 class Fleet {
  public:
-  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<bool>& reduced, const SweepCall& call)
-      : networks_(networks), reduced_(reduced), call_(call), grid_(call.grid) {}
+  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const SweepCall& call)
+      : networks_(networks), zeros_(zeros), call_(call), grid_(call.grid) {}
 
   std::int64_t run() {
     const bool alone = grid_.num_runs == 1;
@@ -50,9 +50,9 @@ class Fleet {
     }
     Descent<T, O> descent(network, fields, num_threads);
     descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
-    Gather<T, O> gather(descent, network, call_.plan, reduced_[which]);
+    Gather<T, O> gather(descent, network, call_.plan, zeros_[which]);
     const Status status = go(network, descent, gather);
-    write(number, network, descent, gather, status, reduced_[which]);
+    write(number, network, descent, gather, status, zeros_[which]);
     if (status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -89,7 +89,7 @@ class Fleet {
   }
 
   void write(std::int64_t number, const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather,
-             Status status, bool reduced) {
+             Status status, std::ptrdiff_t zeros) {
     const SweepOutput& out = call_.out;
     gather.observe();
     const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
@@ -97,7 +97,7 @@ class Fleet {
     put(out.num_steps_done, descent.t());
     put(out.loss, descent.loss());
     if (out.grad_norm) put(out.grad_norm, descent.grad_norm());
-    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, reduced));
+    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, zeros));
     if (out.weights) {
       char* to = grid_.place(out.weights, number);
       for (const T w : descent.w()) {
@@ -116,13 +116,14 @@ class Fleet {
     for (std::size_t i = 0; i < out.reducers.size(); ++i) put(out.reducers[i], gather.result(i));
   }
 
-  double last_sharpness(const Network<T>& network, Descent<T, O>& descent, bool reduced) const {
+  double last_sharpness(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
     if (!std::isfinite(descent.loss())) return std::numeric_limits<double>::quiet_NaN();
     LanczosOptions options;
     options.tol = std::is_same_v<T, double> ? 1e-8 : 1e-4;
     options.seed = call_.plan.seed;
-    SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr, {});
-    if (reduced) with_zeros(result);
+    SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr,
+                                    [this] { return call_.token.poll(done_.load(std::memory_order_relaxed)); });
+    with_zeros(result, zeros, 1);
     return result.values[0];
   }
 
@@ -135,7 +136,7 @@ class Fleet {
   }
 
   const std::vector<const Network<T>*>& networks_;
-  const std::vector<bool>& reduced_;
+  const std::vector<std::ptrdiff_t>& zeros_;
   const SweepCall& call_;
   const SweepGrid& grid_;
   std::atomic<std::int64_t> next_{0}, done_{0};

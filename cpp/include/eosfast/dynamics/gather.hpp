@@ -21,8 +21,8 @@ class Gather {
  public:
   using Values = std::array<double, kQuantities>;
 
-  Gather(Descent<T, O>& descent, const Network<T>& network, const Plan& plan, bool reduced)
-      : descent_(descent), dim_(network.dim()), plan_(plan), reduced_(reduced) {
+  Gather(Descent<T, O>& descent, const Network<T>& network, const Plan& plan, std::ptrdiff_t zeros)
+      : descent_(descent), dim_(network.dim()), plan_(plan), zeros_(zeros) {
     for (const Reducer& r : plan.reducers) gathered_.push_back(r.initial());
     previous_.fill(std::numeric_limits<double>::quiet_NaN());
     if (plan.lyapunov) {
@@ -107,7 +107,7 @@ class Gather {
     if (wants.quantity[static_cast<int>(Quantity::sharpness)] && std::isfinite(descent_.loss())) {
       if (!tracker_) tracker_.emplace(dim_, 1, 1e-3, plan_.seed);
       SpectrumResult result = tracker_->solve(descent_.hessian());
-      if (reduced_) with_zeros(result);
+      with_zeros(result, zeros_, 1);
       q[1] = result.values[0];
     }
     if (wants.quantity[static_cast<int>(Quantity::grad_norm)]) q[2] = descent_.grad_norm();
@@ -187,7 +187,7 @@ class Gather {
   Descent<T, O>& descent_;
   const std::ptrdiff_t dim_;
   const Plan& plan_;
-  const bool reduced_;
+  const std::ptrdiff_t zeros_;
   std::vector<double> gathered_, tangent_;
   Values previous_;
   double log_growth_ = 0.0;

@@ -1,9 +1,9 @@
 // The largest eigenvalues along a trajectory: one matrix after another, each near the last.
 //
 // A warm start from the old eigenvectors alone follows them wherever they go, past the moment when another eigenvalue
-// overtakes. So the tracker also keeps an explorer, an approximation of the next eigenvector with a little noise in it,
-// and multiplies it whenever the gap could have closed since it was last seen; and every now and then it looks deeper,
-// from a fresh random direction.
+// overtakes. So the tracker also keeps an explorer, an approximation of the next eigenvector with a little noise in it.
+// It is multiplied whenever the gap could have closed since it was last seen, at the speed at which values move; every
+// now and then a Krylov space of a fresh random direction looks deeper.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,16 @@ class Tracker {
  private:
   SpectrumResult cold(const SymmetricProducts& products);
   SpectrumResult warm(const SymmetricProducts& products);
+  int start_block(bool explore);
   bool take(int count, const SymmetricProducts& products);
   bool refine(const SymmetricProducts& products);
   bool look_deeper(const SymmetricProducts& products);
-  SpectrumResult result(bool verified);
+  bool explorer_due() const;
+  bool prediction_failed();
+  void make_room(int count);
+  void remember_top(const std::vector<double>& vectors);
+  void remember_explorer();
+  SpectrumResult result(bool converged);
 
   std::ptrdiff_t dim_;
   int k_;
@@ -38,14 +44,21 @@ class Tracker {
   std::int64_t max_matvecs_;
   SplitMix64 random_;
   RitzBasis basis_;
-  std::vector<double> top_, explorer_;  // (k, dim), (dim): what is kept from solve to solve
-  bool started_ = false;
-  std::int64_t matvecs_ = 0;             // of the solve under way
-  int since_seen_ = 0, since_deep_ = 0;  // solves since the explorer was multiplied, since the last deep look
-  double lowest_ = 0.0;                  // k-th value of the last solve
-  double next_value_ = 0.0;              // the explorer's value when it was last seen
-  double drift_ = 0.0;                   // recent change of the values from one solve to the next
-  double smallest_ = 0.0;                // smallest Ritz value seen
+  bool warm_ = false;         // whether the last solve left something to start from
+  std::int64_t matvecs_ = 0;  // of the solve under way
+
+  std::vector<double> top_;               // k vectors: where the next solve starts
+  std::vector<double> last_;              // k vectors: the change of the eigenvectors in the last solve
+  std::vector<double> found_;             // k vectors: the eigenvectors of the last solve
+  std::vector<double> explorer_, scout_;  // one vector each
+
+  int since_seen_ = 0;                // solves since the explorer was multiplied
+  int since_deep_ = 0, deep_in_ = 0;  // solves since the last deep look, and between two of them
+  double lowest_ = 0.0;               // k-th value of the last solve
+  double ceiling_ = 0.0;              // value of the explorer when it was last seen, plus its residual
+  double seen_value_ = 0.0;           // that value
+  double drift_ = 0.0;                // how fast values have moved of late, per solve
+  double smallest_ = 0.0;             // smallest Ritz value seen, or 0
 };
 
 }  // namespace EOSFAST_ISA

@@ -11,6 +11,7 @@ import numpy as np
 
 from eosfast import MeanModel, __version__, theory
 from eosfast.papers.figure import BLACK, BLUE, GREEN, PAGE, VERMILION, PaperFigure
+from eosfast.papers.runs import tracked
 from eosfast.plotting import label, mark_threshold, plot_measure
 
 from . import simulations as sim
@@ -77,7 +78,7 @@ def _three_step_sizes(progress: bool) -> xr.Dataset:
 
     model, w0 = sim.draw(seed=0)
     runs = []
-    for lr in sim.tracked((SMALL, MEDIUM, LARGE), progress, "step sizes"):
+    for lr in tracked((SMALL, MEDIUM, LARGE), progress, "step sizes"):
         run = sim.training_curves(model, lr, w0, every=round(LARGE / lr))
         runs.append(
             run.swap_dims(step="time").drop_vars("step").assign_coords(time=LARGE * np.arange(run.sizes["step"]))
@@ -116,7 +117,7 @@ def _mean_model(progress: bool) -> xr.Dataset:
 
     seeds, lrs = [0, 1, 2], [MEDIUM, LARGE]
     runs = []
-    for seed in sim.tracked(seeds, progress, "seeds"):
+    for seed in tracked(seeds, progress, "seeds"):
         network, w0 = sim.draw(seed)
         for lr in lrs:
             for name, model in (("network", network), ("mean model", MeanModel(d=sim.DIM))):

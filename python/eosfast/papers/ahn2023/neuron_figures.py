@@ -8,6 +8,7 @@ import numpy as np
 
 from eosfast import SingleNeuron, __version__, theory
 from eosfast.papers.figure import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION, PaperFigure
+from eosfast.papers.runs import tracked
 from eosfast.plotting import label, mark_threshold, plot_phase_diagram
 
 from . import simulations as sim
@@ -27,7 +28,7 @@ REGIME_COLOURS = {"gradient flow": BLUE, "edge of stability": VERMILION}
 def _regimes(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    starts = sim.tracked(list(REGIME_STARTS.values()), progress, "regimes")
+    starts = tracked(list(REGIME_STARTS.values()), progress, "regimes")
     runs = [sim.neuron_path(SingleNeuron(loss="sqrt"), REGIME_LR, w0, 4_000) for w0 in starts]
     data = xr.concat(runs, dim=xr.Variable("regime", list(REGIME_STARTS)), combine_attrs="drop", join="exact")
     return data.assign_attrs(lr=REGIME_LR, threshold=2.0 / REGIME_LR, loss_function="sqrt", eosfast_version=__version__)
@@ -124,7 +125,7 @@ def _phase_diagram(progress: bool) -> xr.Dataset:
     import xarray as xr
 
     lr, y0 = np.geomspace(4e-3, 0.1, 120), np.geomspace(2.0, 30.0, 120)
-    models = sim.tracked(list(PHASE_MODELS.values()), progress, "losses")
+    models = tracked(list(PHASE_MODELS.values()), progress, "losses")
     maps = [sim.regime_map(model, lr, y0, PHASE_X0, 10**8).sharpness for model in models]
     names = [model.loss for model in PHASE_MODELS.values()]
     sharpness = xr.concat(maps, dim=xr.Variable("loss", names), join="exact")
@@ -170,7 +171,7 @@ def _exponent(progress: bool) -> xr.Dataset:
 
     lr = np.geomspace(0.04, 0.005, 7)
     betas = np.array([1.4, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0])
-    models = sim.tracked([model for _, model, *_ in EXPONENT_MODELS], progress, "losses")
+    models = tracked([model for _, model, *_ in EXPONENT_MODELS], progress, "losses")
     gaps = [sim.settled(model, lr, 3.0, 0.5).swap_dims(run="lr").gap.drop_vars(["x", "y"]) for model in models]
     names = [
         f"{model.loss}, beta={theory.loss_shape(model.loss, model.beta).beta:g}" for _, model, *_ in EXPONENT_MODELS

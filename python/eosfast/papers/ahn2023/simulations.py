@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eosfast import GD, MeanModel, Record, SingleNeuron, Stop, ThresholdNeuron, datasets, sweep, train
+from eosfast.papers.runs import finished, tracked
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Item = TypeVar("Item")
 
 DIM, SAMPLES, SIGNAL = 200, 300, 3.0  # the setting of the paper's figures 1 and 2
 TEST_SEED = 10**6
 END_TIME = 10.0  # num_steps * lr in figures 1 and 2
 AT_REST = Stop(grad_norm=1e-5)
 """Ends a single-neuron run: the rest would change the gap 2/lr - sharpness by a fraction (lr s/delta)^2 < 1e-5."""
-
-
-def finished(result: xr.Dataset) -> xr.Dataset:
-    """Return the result of `train` or `sweep`; raise KeyboardInterrupt if Ctrl-C cut it short."""
-    if result.attrs["status"] == "interrupted":
-        raise KeyboardInterrupt
-    return result
-
-
-def tracked(items: Sequence[Item], progress: bool, description: str) -> Iterable[Item]:
-    """The items, with a bar on stderr that disappears when they are done, if ``progress``."""
-    from tqdm import tqdm
-
-    bar: Iterable[Item] = tqdm(items, desc=description, leave=False, disable=not progress)
-    return bar
 
 
 # ---------------------------------------------------------------------------------------------------- the single neuron
