@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, erfc
 
 import eosfast as eos
 from reference import step
@@ -48,13 +48,13 @@ def normal_density(u):
 
 
 def normal_distribution(u):
-    return (1 + erf(u / np.sqrt(2))) / 2
+    return erfc(-u / np.sqrt(2)) / 2
 
 
 BASES = {
     "identity": lambda u, h: (u, np.ones_like(u)),
     "relu": lambda u, h: (np.where(u.real > 0, u, 0), np.where(u.real > 0, 1, 0) + 0 * u),
-    "tanh": lambda u, h: (np.tanh(u), 1 - np.tanh(u) ** 2),
+    "tanh": lambda u, h: (np.tanh(u), 4 * sigmoid(2 * u) * sigmoid(-2 * u)),
     "sigmoid": lambda u, h: (sigmoid(u), sigmoid(u) * sigmoid(-u)),
     "softplus": lambda u, h: (softplus(u), sigmoid(u)),
     "silu": lambda u, h: (u * sigmoid(u), sigmoid(u) * (1 + u * sigmoid(-u))),

@@ -108,6 +108,24 @@ def test_hessian_eigenvalues_of_a_run_include_the_zeros(model):
         close(eigs, np.linalg.eigvalsh(network(model).hessian(w))[::-1], 1e-6)
 
 
+@pytest.mark.parametrize("condition", [1e5, 1e8])
+def test_nearly_dependent_samples_are_told_apart(condition):
+    # Samples with singular values from 1 down to 1/condition, and weights to which all of them matter.
+    rng, sizes = np.random.default_rng(0), np.geomspace(1, 1 / condition, 6)
+    U, V = np.linalg.qr(rng.standard_normal((6, 6)))[0], np.linalg.qr(rng.standard_normal((12, 6)))[0]
+    model = eos.TwoLayerNetwork(eos.Dataset((U * sizes) @ V.T, [1, -1] * 3), 3, "tanh", loss="mse")
+    full, tol = unreduced(model), 1e-14 * condition
+    w = (rng.standard_normal((3, 6)) / sizes @ V.T).ravel()
+    v = rng.standard_normal(model.dim)
+    assert model.loss(w) == pytest.approx(full.loss(w), rel=tol)
+    close(model.grad(w), full.grad(w), 10 * tol)
+    close(model.hvp(w, v), full.hvp(w, v), 10 * tol)
+    record = eos.Record(50, quantities=("loss", "weights", "weight_norm", "margin"))
+    runs = [eos.train(this, w / condition, eos.GD(0.5), num_steps=200, record=record) for this in (model, full)]
+    for name in record.quantities:
+        close(runs[0][name], runs[1][name], 1e-10)
+
+
 def test_what_lies_outside_of_the_row_space_does_not_move():
     model = eos.TwoLayerNetwork(WIDE, 4)
     w0 = np.random.default_rng(6).standard_normal(model.dim)

@@ -78,6 +78,8 @@ GRIDS = [
     (GELU, {"width": [1, 2, 6], "lr": [0.1, 2.0]}),
     (GELU, {"model.loss": ["logistic", "mse"], "lr": [0.1, 30.0]}),
     (GELU, {"data": [SIGNS, samples(5, 4, seed=7), samples(8, 4, seed=8)], "lr": [0.1, 1.0]}),
+    (GELU, {"dtype": ["float32", "float64"], "reduce": [False, True]}),
+    (GELU, {"output_weights": [None, [1.0, 1.0, 1.0, -1.0, -2.0]], "lr": [0.1, 1.0]}),
     (TANH, {"widths": [(2,), (3, 2)], "lr": [0.1, 5.0]}),
     (TANH, {"lr": [0.1, 3.0, 100.0], "seed": [0, 1]}),
     (eos.LogisticRegression(SIGNS), {"lr": np.geomspace(0.1, 100, 5)}),

@@ -178,6 +178,13 @@ def test_the_margin_does_not_depend_on_the_scale_of_a_homogeneous_network(model,
     close(model.predict(3 * w, model.data.X), 3**p * model.predict(w, model.data.X))
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_margin_is_finite_where_its_value_is(size):
+    model, w = eos.LogisticRegression(samples(6, 3)), np.array([1.0, -2.0, 0.5])
+    assert model.margin(size * w) == pytest.approx(model.margin(w), rel=1e-14)
+    assert math.isnan(model.margin(0 * w))
+
+
 def test_a_shallow_perceptron_is_a_two_layer_network():
     data, rng = samples(8, 3), np.random.default_rng(0)
     W, b, a = rng.standard_normal((5, 3)), rng.standard_normal(5), rng.standard_normal(5)

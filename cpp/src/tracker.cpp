@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 
 #include "eosfast/spectrum/dense.hpp"
 
@@ -11,16 +13,31 @@ inline namespace EOSFAST_ISA {
 
 namespace {
 
+using Rule = TrackerRule;
+
 constexpr std::ptrdiff_t kDenseDim = 16;
 constexpr int kDeepSteps = 6;                      // products of a deep look
-constexpr int kDeepSoonest = 8, kDeepLatest = 24;  // solves between two of them: longer while they find nothing
+constexpr int kDeepSoonest = 8, kDeepLatest = 16;  // solves between two of them: longer while they find nothing
 constexpr int kLongestBlind = 4;                   // solves in a row without the explorer, at most
-constexpr double kSafety = 4.0;                    // times the speed at which values move
-constexpr double kNear = 0.05;                     // a relative gap at which the explorer is always multiplied
+constexpr double kSafety = 2.0;                    // times the speed at which values move
+constexpr double kNear = 0.01;                     // a relative gap at which the explorer is always multiplied
 constexpr double kNoise = 0.01;                    // length of the random part of the explorer
 constexpr double kFresh = 0.5;                     // length of the random part of where a deep look starts
 constexpr double kDependent = 1e-14;
 constexpr int kRefinements = 60;
+constexpr int kCompanions = 3;              // Ritz vectors behind the wanted ones that corrections know of
+constexpr double kClosest = 0.005;          // relative gap to them that a correction trusts
+constexpr double kLargestCorrection = 0.5;  // beyond, a correction is none
+constexpr double kSmall = 0.1;    // squared error of a prediction beyond which none is made: eigenvectors have swapped
+constexpr std::size_t kPast = 6;  // solves whose eigenvectors are kept: the longest lag
+
+// Ways to continue a sequence of vectors: as it is, in a straight line, along a parabola; and the same for sequences of
+// period two, for at the edge of stability weights jump to and fro (there the last but one is a hundred times nearer
+// than the last, and the parabola through every other a hundred times nearer still).
+constexpr Rule kRules[] = {
+    {1, {1}, {1.0}}, {2, {1, 2}, {2.0, -1.0}}, {3, {1, 2, 3}, {3.0, -3.0, 1.0}},
+    {1, {2}, {1.0}}, {2, {2, 4}, {2.0, -1.0}}, {3, {2, 4, 6}, {3.0, -3.0, 1.0}},
+};
 
 }  // namespace
 
@@ -31,7 +48,7 @@ Tracker::Tracker(std::ptrdiff_t dim, int k, double tol, std::uint64_t seed, std:
       seed_(seed),
       max_matvecs_(max_matvecs),
       random_(seed ^ 0x5851f42d4c957f2du),
-      basis_(dim, static_cast<int>(std::min<std::ptrdiff_t>(dim + k + 2, 4 * k + kDeepSteps + 14))) {}
+      basis_(dim, static_cast<int>(std::min<std::ptrdiff_t>(dim + k + 2, 4 * k + kDeepSteps + kCompanions + 14))) {}
 
 SpectrumResult Tracker::solve(const SymmetricProducts& products) {
   matvecs_ = 0;
@@ -50,9 +67,12 @@ SpectrumResult Tracker::cold(const SymmetricProducts& products) {
   const SpectrumResult found = lanczos(dim_, products, options, nullptr, {});
   warm_ = std::all_of(found.values.begin(), found.values.end(), [](double x) { return std::isfinite(x); });
   if (warm_) {
-    found_.clear();
-    last_.clear();
+    past_.clear();
+    errors_.clear();
     scout_.clear();
+    companions_.clear();
+    companion_values_.clear();
+    basis_.clear();
     remember_top(found.vectors);
     explorer_.resize(static_cast<std::size_t>(dim_));
     random_.direction(explorer_.data(), dim_);
@@ -137,13 +157,17 @@ void Tracker::make_room(int count) {
   basis_.solve();
 }
 
-// Residuals of the wanted pairs that have not converged become new directions, until all have.
+// What the wanted pairs that have not converged lack becomes new directions, until all have.
 bool Tracker::refine(const SymmetricProducts& products) {
   for (int round = 0; round < kRefinements; ++round) {
     make_room(k_ + 1);
     int wanted = 0;
-    for (int i = 0; i < k_; ++i)
-      if (!(basis_.residual(i, basis_.next(wanted)) <= tol_ * basis_.scale())) ++wanted;
+    for (int i = 0; i < k_; ++i) {
+      double* const direction = basis_.next(wanted);
+      if (basis_.residual(i, direction) <= tol_ * basis_.scale()) continue;
+      residual_to_correction(i, direction);
+      ++wanted;
+    }
     if (wanted == 0 || basis_.size() >= dim_) return true;
     const int count = basis_.orthonormalise(wanted, kDependent * basis_.scale());
     if (count == 0) return true;
@@ -152,50 +176,134 @@ bool Tracker::refine(const SymmetricProducts& products) {
   return false;
 }
 
-// A Krylov space, orthogonal to all that is known, of a fresh random direction and of the scout, what the last look
-// found behind the explorer: so that what rises from far below is sharpened from look to look.
+// From a residual r of Ritz pair i to what the Ritz vector lacks, (theta - H)^-1 r, as far as H is known: eigenvalue
+// lambda_c along companion c, near 0 along all the rest (Davidson's correction).
+void Tracker::residual_to_correction(int i, double* r) const {
+  const double theta = basis_.value(i), rest = theta - 0.5 * smallest_;
+  if (!(rest > 0.0)) return;
+  std::vector<double> y(static_cast<std::size_t>(dim_)), sum(y.size(), 0.0);
+  basis_.vector(i, y.data());
+  for (std::size_t c = 0; c < companion_values_.size(); ++c) {
+    const double* const z = companions_.data() + c * y.size();
+    double along_y = 0.0, along_r = 0.0, r_along_y = 0.0;
+    for (std::size_t j = 0; j < y.size(); ++j) {
+      along_y += z[j] * y[j];
+      along_r += z[j] * r[j];
+      r_along_y += r[j] * y[j];
+    }
+    const double distance = theta - companion_values_[c], least = kClosest * rest;
+    const double gap = std::abs(distance) < least ? std::copysign(least, distance) : distance;
+    const double part = (along_r - along_y * r_along_y) * (1.0 / gap - 1.0 / rest);
+    for (std::size_t j = 0; j < y.size(); ++j) sum[j] += part * (z[j] - along_y * y[j]);
+  }
+  for (std::size_t j = 0; j < y.size(); ++j) r[j] = r[j] / rest + sum[j];
+}
+
+// The companions as they are now, then a Krylov space, orthogonal to all that is known, of a fresh random direction and
+// of the scout, what the last look found behind the companions: so that what rises from far below is sharpened from
+// look to look.
 bool Tracker::look_deeper(const SymmetricProducts& products) {
-  make_room(kDeepSteps + 1);
+  make_room(kDeepSteps + kCompanions + 1);
+  std::copy(companions_.begin(), companions_.end(), basis_.next(0));
+  const int known = static_cast<int>(companion_values_.size());
+  const int count = basis_.orthonormalise(std::min(known, static_cast<int>(dim_) - basis_.size()), kDependent);
+  if (count > 0 && !take(count, products)) return false;
   double* const start = basis_.next(0);
   random_.direction(start, dim_);
   for (std::size_t i = 0; i < scout_.size(); ++i) start[i] = kFresh * start[i] + scout_[i];
-  for (int step = 0; step < kDeepSteps && basis_.size() < dim_; ++step) {
+  for (int step = count; step < kDeepSteps && basis_.size() < dim_; ++step) {
     if (basis_.orthonormalise(1, kDependent * basis_.scale()) == 0) break;
     if (!take(1, products)) return false;
     std::copy_n(basis_.image(basis_.size() - 1), dim_, basis_.next(0));
   }
-  if (basis_.size() > k_ + 1) {
+  companion_values_.clear();
+  companions_.clear();
+  for (int c = k_; c < std::min(k_ + kCompanions, basis_.size()); ++c) {
+    companion_values_.push_back(basis_.value(c));
+    companions_.resize(companions_.size() + static_cast<std::size_t>(dim_));
+    basis_.vector(c, companions_.data() + companions_.size() - dim_);
+  }
+  if (basis_.size() > k_ + kCompanions) {
     scout_.resize(static_cast<std::size_t>(dim_));
-    basis_.vector(k_ + 1, scout_.data());
+    basis_.vector(k_ + kCompanions, scout_.data());
   }
   return true;
 }
 
-// Predicts the next eigenvectors: v_t + alpha (v_t - v_(t-1)), where alpha is what would have been best for v_t itself.
-// At the edge of stability weights jump to and fro, alpha is near -1, and the prediction is v_(t-1).
+// The Ritz vectors nearer to the eigenvectors than they need be for the certificate: what is predicted from them is as
+// much better, and the correction takes no product.
+std::vector<double> Tracker::corrected(const std::vector<double>& vectors) {
+  std::vector<double> out = vectors, room(static_cast<std::size_t>(dim_));
+  for (int i = 0; i < k_ && basis_.size() > i; ++i) {
+    if (!(basis_.residual(i, room.data()) > 0.0)) continue;
+    residual_to_correction(i, room.data());
+    double* const v = out.data() + static_cast<std::ptrdiff_t>(i) * dim_;
+    if (vector_norm(room.data(), dim_) > kLargestCorrection) continue;
+    for (std::ptrdiff_t j = 0; j < dim_; ++j) v[j] += room[static_cast<std::size_t>(j)];
+    const double size = vector_norm(v, dim_);
+    for (std::ptrdiff_t j = 0; j < dim_; ++j) v[j] /= size;
+  }
+  return out;
+}
+
+// Predicts the next eigenvectors from the last ones, by the rule that would have served best in the last two solves.
 void Tracker::remember_top(const std::vector<double>& vectors) {
   const auto size = static_cast<std::size_t>(dim_);
-  std::vector<double> change(vectors.size(), 0.0);
-  top_ = vectors;
-  for (std::size_t j = 0; j < vectors.size() && !found_.empty(); j += size) {
-    double overlap = 0.0;
-    for (std::size_t i = j; i < j + size; ++i) overlap += vectors[i] * found_[i];
-    const double sign = overlap < 0.0 ? -1.0 : 1.0;
-    double turned = 0.0, now = 0.0, before = 0.0;
-    for (std::size_t i = j; i < j + size; ++i) {
-      change[i] = vectors[i] - sign * found_[i];
-      now += change[i] * change[i];
-      if (last_.empty()) continue;
-      turned += change[i] * sign * last_[i];
-      before += last_[i] * last_[i];
+  std::vector<double> now = corrected(vectors);
+  if (!past_.empty())
+    for (std::size_t j = 0; j < now.size(); j += size) {
+      double overlap = 0.0;
+      for (std::size_t i = j; i < j + size; ++i) overlap += now[i] * past_.front()[i];
+      if (overlap < 0.0)
+        for (std::size_t i = j; i < j + size; ++i) now[i] = -now[i];
     }
-    constexpr double kSmall = 0.1;  // beyond, eigenvectors have swapped or turned within a cluster
-    if (!(before > 0.0 && before < kSmall && now < kSmall)) continue;
-    const double alpha = std::clamp(turned / before, -1.0, 1.0);
-    for (std::size_t i = j; i < j + size; ++i) top_[i] += alpha * change[i];
+  std::vector<double> errors = errors_of_rules(now);
+  past_.push_front(std::move(now));
+  if (past_.size() > kPast) past_.pop_back();
+  top_ = past_.front();
+  for (std::size_t j = 0; j < static_cast<std::size_t>(k_); ++j) {
+    std::size_t best = 0;
+    double least = kSmall;
+    for (std::size_t r = 0; r < std::size(kRules); ++r) {
+      const std::size_t at = j * std::size(kRules) + r;
+      const double error = errors_.empty() ? errors[at] : std::max(errors[at], errors_[at]);
+      if (error < least) {
+        best = r;
+        least = error;
+      }
+    }
+    apply_rule(kRules[best], j, top_.data() + j * size);
   }
-  last_ = found_.empty() ? std::vector<double>{} : std::move(change);
-  found_ = vectors;
+  errors_ = std::move(errors);
+}
+
+// out = the sum of coefficient times the vector `lag` solves back, of which 1 is the latest.
+void Tracker::apply_rule(const TrackerRule& rule, std::size_t j, double* out) const {
+  const std::size_t size = static_cast<std::size_t>(dim_), offset = j * size;
+  std::fill_n(out, size, 0.0);
+  for (int term = 0; term < rule.terms; ++term) {
+    const double* const v = past_[static_cast<std::size_t>(rule.lags[term] - 1)].data() + offset;
+    for (std::size_t i = 0; i < size; ++i) out[i] += rule.coefficients[term] * v[i];
+  }
+}
+
+// How far each rule would have been from each of the vectors found now (squared); infinite where its past is too short.
+std::vector<double> Tracker::errors_of_rules(const std::vector<double>& now) const {
+  const auto size = static_cast<std::size_t>(dim_);
+  std::vector<double> errors(static_cast<std::size_t>(k_) * std::size(kRules), std::numeric_limits<double>::infinity());
+  std::vector<double> guess(size);
+  for (std::size_t j = 0; j < static_cast<std::size_t>(k_); ++j)
+    for (std::size_t r = 0; r < std::size(kRules); ++r) {
+      if (static_cast<std::size_t>(kRules[r].lags[kRules[r].terms - 1]) > past_.size()) continue;
+      apply_rule(kRules[r], j, guess.data());
+      double error = 0.0;
+      for (std::size_t i = 0; i < size; ++i) {
+        const double miss = now[j * size + i] - guess[i];
+        error += miss * miss;
+      }
+      errors[j * std::size(kRules) + r] = error;
+    }
+  return errors;
 }
 
 // The next Ritz vector after one step of the power method, which its known product gives for nothing; shifted so that

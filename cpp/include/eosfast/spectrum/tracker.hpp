@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "eosfast/random.hpp"
@@ -14,6 +15,13 @@
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
+
+// A prediction of the next vector of a sequence: coefficients of the vectors `lags` solves back, lags increasing.
+struct TrackerRule {
+  int terms;
+  int lags[3];
+  double coefficients[3];
+};
 
 class Tracker {
  public:
@@ -33,7 +41,11 @@ class Tracker {
   bool explorer_due() const;
   bool prediction_failed();
   void make_room(int count);
+  void residual_to_correction(int i, double* r) const;
+  std::vector<double> corrected(const std::vector<double>& vectors);
   void remember_top(const std::vector<double>& vectors);
+  void apply_rule(const TrackerRule& rule, std::size_t j, double* out) const;
+  std::vector<double> errors_of_rules(const std::vector<double>& now) const;
   void remember_explorer();
   SpectrumResult result(bool converged);
 
@@ -47,10 +59,11 @@ class Tracker {
   bool warm_ = false;         // whether the last solve left something to start from
   std::int64_t matvecs_ = 0;  // of the solve under way
 
-  std::vector<double> top_;               // k vectors: where the next solve starts
-  std::vector<double> last_;              // k vectors: the change of the eigenvectors in the last solve
-  std::vector<double> found_;             // k vectors: the eigenvectors of the last solve
-  std::vector<double> explorer_, scout_;  // one vector each
+  std::vector<double> top_;                            // k vectors: where the next solve starts
+  std::deque<std::vector<double>> past_;               // the eigenvectors of the last solves, the latest first
+  std::vector<double> errors_;                         // of each rule for each vector in the last solve, squared
+  std::vector<double> explorer_, scout_;               // one vector each
+  std::vector<double> companions_, companion_values_;  // the next eigenpairs, as the last deep look saw them
 
   int since_seen_ = 0;                // solves since the explorer was multiplied
   int since_deep_ = 0, deep_in_ = 0;  // solves since the last deep look, and between two of them
