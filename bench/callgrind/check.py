@@ -34,7 +34,16 @@ FLAGS = [
     *("-DEOSFAST_ISA=x86_64_v3", "-DEIGEN_MAX_ALIGN_BYTES=64", "-DEIGEN_DONT_PARALLELIZE", "-DEIGEN_MPL2_ONLY"),
 ]
 
-DRIVERS = ("neuron_sqrt", "neuron_logcosh", "threshold_neuron", "lane_tanh")
+NETWORK = ("activations", "feed_forward", "output_loss", "panels")
+DRIVERS = {  # and the files of cpp/src that they need
+    "neuron_sqrt": (),
+    "neuron_logcosh": (),
+    "threshold_neuron": (),
+    "lane_tanh": (),
+    "network_step": NETWORK,
+    "network_xor": NETWORK,
+    "network_products": NETWORK,
+}
 
 
 class CannotCompareError(Exception):
@@ -60,7 +69,8 @@ def count(driver: str, folder: Path) -> int:
     """Instructions inside `measured_region` of one driver."""
     program, profile = folder / driver, folder / f"{driver}.out"
     include = ["-I", str(ROOT / "cpp/include"), "-isystem", str(ROOT / "third_party/eigen"), "-Wno-psabi"]
-    subprocess.run([compiler(), *FLAGS, *include, str(HERE / f"{driver}.cpp"), "-o", str(program)], check=True)
+    sources = [HERE / f"{driver}.cpp", *(ROOT / f"cpp/src/{name}.cpp" for name in DRIVERS[driver])]
+    subprocess.run([compiler(), *FLAGS, *include, *map(str, sources), "-o", str(program)], check=True)
     options = ["--tool=callgrind", "--toggle-collect=measured_region", f"--callgrind-out-file={profile}"]
     process = subprocess.run(["valgrind", *options, str(program)], capture_output=True, text=True, check=False)
     if process.returncode:

@@ -260,7 +260,7 @@ template <class T>
 void FeedForwardPass<T>::hvp(const T* V, int k, T* out) {
   ensure_backward();
   ensure_second();
-  if (k != directions_held_) {
+  if (k > directions_held_) {  // kept for fewer, which use the first rows
     directions_held_ = k;
     for (int l = 0; l <= last(); ++l) {
       const std::ptrdiff_t rows = layers()[static_cast<std::size_t>(l)].out * k, n = network_.samples();

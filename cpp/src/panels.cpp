@@ -174,7 +174,8 @@ void sum_rows(const Panels<T>& matrix, std::ptrdiff_t from, std::ptrdiff_t to, T
   for (std::ptrdiff_t i = from; i < to; ++i) {
     T group[kGroup<T>] = {};
     for (std::ptrdiff_t p = 0; p < matrix.count(); ++p)
-      for (int c = 0; c < matrix.width(); ++c) group[c % kGroup<T>] += matrix.row(p, i)[c];
+      for (int at = 0; at < matrix.width(); at += kGroup<T>)
+        for (int c = 0; c < kGroup<T>; ++c) group[c] += matrix.row(p, i)[at + c];
     out[i - from] = (accumulate ? out[i - from] : T(0)) + sum_of_group(group);
   }
 }
