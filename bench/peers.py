@@ -46,7 +46,8 @@ class Peer:
         """What is missing to run it, empty if nothing."""
         if self.needs == "cc":
             return "" if compiler() else "no C compiler (cc, gcc or clang) on the PATH"
-        return "" if importlib.util.find_spec(self.needs) else f"{self.needs} is not installed (pip install '.[bench]')"
+        found = importlib.util.find_spec(self.needs)
+        return "" if found else f"{self.needs} is not installed (pip install {self.needs})"
 
     def about(self) -> dict[str, str]:
         """What belongs beside a measurement: the version of the tool, and what the peer gave up for speed."""
