@@ -124,7 +124,7 @@ class Runs:
             inner.append(model._inner(start))
             norms.append(model._null_norm(start))
         size = max(len(one) for one in inner)
-        padded = np.array([np.pad(one, (0, size - len(one))) for one in inner])
+        padded = np.array([np.pad(one, (0, size - len(one))) if len(one) < size else one for one in inner])
         extent = [_extent(index)[dim] for dim in dims]
         shape = [_extent(index)[dim] if dim in dims else 1 for dim in range(len(index))]
         return Box(

@@ -92,7 +92,9 @@ class Model(ValueObject):
             raise ValueError(f"the blocks of {self!r} must all be given, missing: {', '.join(missing)}")
         parts = []
         for name, shape in parameters.items():
-            part = numbers_array(f"the block {name!r} of {self!r}", blocks[name])
+            part = blocks[name]
+            if not (type(part) is np.ndarray and part.dtype == np.float64):  # spare the many starts of a sweep this
+                part = numbers_array(f"the block {name!r} of {self!r}", part)
             if part.shape != shape:
                 raise ValueError(f"the block {name!r} of {self!r} must have shape {shape}, got {part.shape}")
             parts.append(part.ravel())
