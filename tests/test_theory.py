@@ -2,8 +2,9 @@
 gradient descent.
 """
 
-from __future__ import inspect
+from __future__ import annotations
 
+import inspect
 import math
 
 import mpmath as mp
