@@ -50,8 +50,8 @@ def _cholesky_twice(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     ill-conditioned that they do not serve.
 
     With ``X X' = L L'`` the rows of ``L^-1 X`` are orthonormal up to the square of the condition number in units of the
-    last place, and doing it again repairs that (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015). Three times as fast as
-    Householder's way where n << d, and without a copy of X.
+    last place, and doing it again repairs that (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015). Unlike
+    Householder's way it needs no copy of X.
     """
     basis, factors = X, np.eye(len(X))
     for round in range(2):
