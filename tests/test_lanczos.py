@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -276,7 +278,8 @@ class Shaped:
         (lambda: eos.lanczos([[1.0, np.inf], [np.inf, 4.0]]), ValueError, "must be finite"),
         (lambda: eos.lanczos(np.eye(3) * 1j), TypeError, "must be real"),
         (lambda: eos.lanczos(aslinearoperator(np.eye(3) * 1j)), TypeError, "must be real"),
-        (lambda: eos.lanczos("matrix"), TypeError, "operator must hold real numbers"),
+        (lambda: eos.lanczos("matrix"), TypeError, "operator must be a square array, a sparse matrix"),
+        (lambda: eos.lanczos(SimpleNamespace(shape=(3, 3))), TypeError, r"shape \(dim, dim\) and matvec"),
         (lambda: eos.lanczos(Shaped((3, 4), None)), ValueError, r"shape \(dim, dim\)"),
         (lambda: eos.lanczos(Shaped(None, None)), TypeError, "shape"),
         (lambda: eos.lanczos(Shaped((3, 3), np.ones(4))), ValueError, r"shape \(3,\), got \(4,\)"),

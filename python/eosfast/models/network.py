@@ -43,8 +43,9 @@ class Network(DataModel):
     reduce: bool = field(default=True, kw_only=True, metadata=allowed(Flag()))
 
     def __repr__(self) -> str:
-        """Return the call that makes the model, arguments that can only be named last."""
+        """Return the call that makes the model; how it is computed (dtype, reduce) comes last, if not as by default."""
         items = sorted(fields(self), key=lambda item: bool(item.kw_only))
+        items = [item for item in items if not item.kw_only or getattr(self, item.name) != item.default]
         return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in items)})"
 
     # ------------------------------------------------------------------------------------------- what a subclass says
