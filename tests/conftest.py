@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures are drawn, never shown
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadlines: a shared or sanitised machine may be slow at any moment. A failure prints how to repeat it.
 settings.register_profile("eosfast", deadline=None, print_blob=True)
