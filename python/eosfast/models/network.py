@@ -19,6 +19,7 @@ from eosfast.models.remembered import Remembered
 from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
 from eosfast.spectrum import Spectrum
+from eosfast.spectrum.eigenpairs import usual_max_matvecs
 from eosfast.value_object import allowed
 
 if TYPE_CHECKING:
@@ -246,8 +247,8 @@ class Network(DataModel):
         Returns
         -------
         Spectrum
-            Values, vectors, residuals, flags and the number of products; NaN and not converged where the Hessian is
-            not finite.
+            Values, vectors, residuals, flags and the number of products (at most the default of `eosfast.lanczos`); NaN
+            and not converged where the Hessian is not finite.
 
         Raises
         ------
@@ -258,7 +259,8 @@ class Network(DataModel):
         tol = float(Real(above=0).check("tol", tol))
         seed = Integer().check("seed", seed)
         inner = self._inner(self._weights(w))
-        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, 0, seed)
+        most = usual_max_matvecs(inner.size, k)
+        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, most, seed)
         values, vectors, residuals, converged, matvecs = found
         if inner.size == self.dim:
             return Spectrum(values, vectors, residuals, converged, matvecs)
