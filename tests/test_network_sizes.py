@@ -51,6 +51,20 @@ def test_every_number_of_vectors(columns):
             close(model.hvp(w, V)[:, i], model.hvp(w, V[:, i]))
 
 
+@pytest.mark.parametrize(("n", "d"), [(60, 40), (60, 64), (100, 90), (30, 70)])
+def test_samples_with_zeros(n, d):
+    """As images have: empty first and last coordinates, and blocks of samples that know only some of them."""
+    data = samples(n, d)
+    X = data.X.copy()
+    X[:, :3] = X[:, -30:-5] = 0.0
+    X[: n // 2, : d // 3] = X[n // 2 :, d // 2 :] = 0.0
+    holes = eos.Dataset(X, data.y)
+    for reduce in (True, False):
+        agree(eos.LogisticRegression(holes, reduce=reduce))
+        agree(eos.TwoLayerNetwork(holes, 9, "tanh", trainable="both", bias=True, reduce=reduce))
+        agree(eos.MLP(holes, (9, 5), "gelu", "logistic", reduce=reduce))
+
+
 def test_one_network_in_several_threads_of_python_at_once():
     model = eos.MLP(samples(150, 30, 3), (40, 30), "gelu")
     starts = [model.init(seed) for seed in range(12)]

@@ -24,6 +24,23 @@ Panels<T> as_panels(ArrayView X, bool transposed) {  // X (n, d) as (d, n), or a
   return out;
 }
 
+// From the first row of each panel that is not zero, rounded down to a multiple of `step`, to behind the last one.
+template <class Range, class T>
+std::vector<Range> nonzero_rows(const Panels<T>& X, std::ptrdiff_t step) {
+  std::vector<Range> out;
+  for (std::ptrdiff_t panel = 0; panel < X.count(); ++panel) {
+    const auto is_zero = [&](std::ptrdiff_t i) {
+      return std::all_of(X.row(panel, i), X.row(panel, i) + X.width(), [](T x) { return x == T(0); });
+    };
+    Range rows{0, X.rows()};
+    while (rows.to > 1 && is_zero(rows.to - 1)) --rows.to;
+    while (rows.from < rows.to - 1 && is_zero(rows.from)) ++rows.from;
+    rows.from = rows.from / step * step;
+    out.push_back(rows);
+  }
+  return out;
+}
+
 // Pointers to `count` rows, `stride` apart.
 template <class T>
 std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stride) {
@@ -35,11 +52,11 @@ std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stri
   return rows;
 }
 
-// out (rows from `to`) (+)= W in, one panel; W (count x depth) row-major.
+// out (rows from `to`) (+)= W in, one panel; W (count x ...) row-major, its columns `depth` of rows `stride` apart.
 template <class T>
-void multiply_panel(const T* W, std::ptrdiff_t count, std::ptrdiff_t depth, const T* in, Panels<T>& out,
-                    std::ptrdiff_t to, std::ptrdiff_t panel, bool accumulate) {
-  const auto rows = row_pointers<const T>(W, count, depth);
+void multiply_panel(const T* W, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t depth, const T* in,
+                    Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, bool accumulate) {
+  const auto rows = row_pointers<const T>(W, count, stride);
   const auto targets = row_pointers(out.row(panel, to), count, out.width());
   multiply<T>({rows.data(), count, 1, depth, 0}, in, depth, out.width(), targets.data(), accumulate);
 }
@@ -90,6 +107,9 @@ FeedForward<T>::FeedForward(const Config& config)
     layers_.push_back(layer);
   }
   for (std::ptrdiff_t i = 0; i < fixed.rows; ++i) fixed_.push_back(static_cast<T>(fixed.data[i]));
+  X_rows_ = nonzero_rows<Range>(X_, 1);
+  X_transposed_rows_ =
+      nonzero_rows<Range>(X_transposed_, X_.width());  // a product enters whole panels of its left side
 }
 
 template <class T>
@@ -143,8 +163,9 @@ void FeedForwardPass<T>::forward(std::ptrdiff_t panel) {
     const Layer& layer = layers()[static_cast<std::size_t>(l)];
     Panels<T>& Z = l == last() ? F_ : at(l).Z;
     if (layer.bias >= 0) fill_rows(Z, 0, panel, w_ + layer.bias, layer.out);
-    multiply_panel(network_.weights(layer, w_), layer.out, layer.in, input(l).row(panel, 0), Z, 0, panel,
-                   layer.bias >= 0);
+    const Range rows = input_rows(l, panel);
+    multiply_panel(network_.weights(layer, w_) + rows.from, layer.out, layer.in, rows.to - rows.from,
+                   input(l).row(panel, rows.from), Z, 0, panel, layer.bias >= 0);
     if (l < last())
       evaluate<T>(network_.activation(), Z.row(panel, 0), static_cast<std::size_t>(Z.stride()), at(l).A.row(panel, 0),
                   at(l).first.row(panel, 0), nullptr);
@@ -194,13 +215,14 @@ template <class T>
 void FeedForwardPass<T>::first_layer_product(const Panels<T>& D, int k, T* out) const {
   const Layer& layer = layers().front();
   const Panels<T>& right = network_.X_transposed();
-  const std::ptrdiff_t n = network_.samples(), d = layer.in, dim = network_.dim();
+  const std::ptrdiff_t d = layer.in, dim = network_.dim();
   constexpr std::ptrdiff_t kRows = 48;  // of one task: a multiple of every tile's
   const std::ptrdiff_t total = layer.out * k, parts = (total + kRows - 1) / kRows;
   parallel_for(right.count() * parts, num_threads_, [&](std::ptrdiff_t task) {
     const std::ptrdiff_t panel = task / parts, from = task % parts * kRows, count = std::min(kRows, total - from);
     const std::ptrdiff_t wide = std::min<std::ptrdiff_t>(right.width(), d - panel * right.width());
-    const auto rows = row_pointers<const T>(D.row(0, from), count, D.width());
+    const Range range = network_.X_transposed_rows()[static_cast<std::size_t>(panel)];
+    const auto rows = row_pointers<const T>(D.row(range.from / D.width(), from), count, D.width());
     std::vector<T> narrow(wide < right.width() ? static_cast<std::size_t>(count * right.width()) : 0);
     std::vector<T*> targets(static_cast<std::size_t>(count));
     const auto place = [&](std::ptrdiff_t i) {
@@ -209,8 +231,8 @@ void FeedForwardPass<T>::first_layer_product(const Panels<T>& D, int k, T* out) 
     };
     for (std::ptrdiff_t i = 0; i < count; ++i)
       targets[static_cast<std::size_t>(i)] = narrow.empty() ? place(i) : narrow.data() + i * right.width();
-    multiply<T>({rows.data(), count, 1, D.width(), D.stride()}, right.row(panel, 0), n, right.width(), targets.data(),
-                false);
+    multiply<T>({rows.data(), count, 1, D.width(), D.stride()}, right.row(panel, range.from), range.to - range.from,
+                right.width(), targets.data(), false);
     if (!narrow.empty())
       for (std::ptrdiff_t i = 0; i < count; ++i) std::copy_n(targets[static_cast<std::size_t>(i)], wide, place(i));
   });
@@ -300,19 +322,21 @@ void FeedForwardPass<T>::directions_forward(std::ptrdiff_t panel, const T* V, in
       if (layer.bias >= 0) fill_rows(Z, c * layer.out, panel, V + c * dim + layer.bias, layer.out);
     bool accumulate = layer.bias >= 0;
     if (layer.weight >= 0) {  // V_l A_{l-1}, all directions in one product
+      const Range range = input_rows(l, panel);
       std::vector<const T*> rows;
       rows.reserve(static_cast<std::size_t>(layer.out * k));
       for (int c = 0; c < k; ++c)
-        for (std::ptrdiff_t i = 0; i < layer.out; ++i) rows.push_back(V + c * dim + layer.weight + i * layer.in);
+        for (std::ptrdiff_t i = 0; i < layer.out; ++i)
+          rows.push_back(V + c * dim + layer.weight + i * layer.in + range.from);
       const auto targets = row_pointers(Z.row(panel, 0), layer.out * k, Z.width());
-      multiply<T>({rows.data(), layer.out * k, 1, layer.in, 0}, input(l).row(panel, 0), layer.in, Z.width(),
-                  targets.data(), accumulate);
+      multiply<T>({rows.data(), layer.out * k, 1, layer.in, 0}, input(l).row(panel, range.from), range.to - range.from,
+                  Z.width(), targets.data(), accumulate);
       accumulate = true;
     }
     if (l > 0)
       for (int c = 0; c < k; ++c)
-        multiply_panel(network_.weights(layer, w_), layer.out, layer.in, along(l - 1).A.row(panel, c * layer.in), Z,
-                       c * layer.out, panel, accumulate);
+        multiply_panel(network_.weights(layer, w_), layer.out, layer.in, layer.in,
+                       along(l - 1).A.row(panel, c * layer.in), Z, c * layer.out, panel, accumulate);
     if (l == last()) continue;
     const T* const first = at(l).first.row(panel, 0);
     const std::ptrdiff_t size = at(l).first.stride();

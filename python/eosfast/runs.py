@@ -51,7 +51,8 @@ class Box:
         assert self.whole_start is not None
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
-            weights[place] = model._whole(inner[place][None, : model._inner(start).size], start)[0]
+            begun = model._inner(start)
+            weights[place] = model._whole(inner[place][None, : begun.size], start, begun)[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,7 +123,7 @@ class Runs:
                 corner[dim] = at
             model, start = whole_start(tuple(corner))
             inner.append(model._inner(start))
-            norms.append(model._null_norm(start))
+            norms.append(model._null_norm(start, inner[-1]))
         size = max(len(one) for one in inner)
         padded = np.array([np.pad(one, (0, size - len(one))) for one in inner])
         extent = [_extent(index)[dim] for dim in dims]

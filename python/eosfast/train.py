@@ -120,7 +120,7 @@ def train(
             type(optimizer).__name__,
             fields,
             inner,
-            model._null_norm(start),
+            model._null_norm(start, inner),
             num_steps,
             steps,
             out,
@@ -132,7 +132,7 @@ def train(
         )
         if poll:
             poll(outcome["num_steps_done"])
-    return _result(model, optimizer, start, out, outcome, source)
+    return _result(model, optimizer, start, inner, out, outcome, source)
 
 
 def checked_model(model: object) -> Model:
@@ -174,6 +174,7 @@ def _result(
     model: Model,
     optimizer: Optimizer,
     start: NDArray[np.float64],
+    inner: NDArray[np.float64],
     out: dict[str, NDArray[Any]],
     outcome: Mapping[str, int],
     source: Provenance,
@@ -182,7 +183,7 @@ def _result(
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
     if "weights" in columns:
-        columns["weights"] = model._whole(columns["weights"], start)
+        columns["weights"] = model._whole(columns["weights"], start, inner)
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

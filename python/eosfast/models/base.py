@@ -317,12 +317,14 @@ class Model(ValueObject):
         """Return a vector of the core, or rows of them, as a vector of length dim: `_inner` of it gives it back."""
         return v
 
-    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weights of which `inner` are rows of coordinates in the core, of a run that began at `start`."""
-        return inner
+    def _whole(
+        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the weights whose coordinates in the core are `rows`, of a run from `start`, there `inner`."""
+        return rows
 
-    def _null_norm(self, w: NDArray[np.float64]) -> float:
-        """Return the length of what `_inner` leaves out of w."""
+    def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
+        """Return the length of what ``inner = _inner(w)`` leaves out of w."""
         return 0.0
 
 

@@ -15,9 +15,9 @@ from eosfast._dispatch import core
 from eosfast.arguments import Choice, Flag, Instance, Integer, Real, numbers_array
 from eosfast.datasets import Dataset
 from eosfast.models.on_data import DataModel
-from eosfast.models.remembered import Remembered
 from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
+from eosfast.remembered import Remembered
 from eosfast.spectrum import Spectrum
 from eosfast.spectrum.eigenpairs import usual_max_matvecs
 from eosfast.value_object import allowed
@@ -369,14 +369,16 @@ class Network(DataModel):
         outside = space.outside(v[..., :first].reshape(-1, space.size))
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
-    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _whole(
+        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         if self._space is None:
-            return inner
+            return rows
         # One by one: the bits of a matrix product depend on how many rows it has.
-        return np.array([start + self._outer(row) for row in inner - self._inner(start)])
+        return np.array([start + self._outer(row) for row in rows - inner])
 
-    def _null_norm(self, w: NDArray[np.float64]) -> float:
+    def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space: it never changes along a run."""
         if self._space is None:
             return 0.0
-        return float(np.linalg.norm(w - self._outer(self._inner(w))))
+        return float(np.linalg.norm(w - self._outer(inner)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eosfast.models.remembered import Remembered
+from eosfast.remembered import Remembered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
