@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures are drawn, never shown
@@ -23,3 +24,11 @@ def pytest_report_header() -> str:
     import eosfast as eos
 
     return "eosfast: " + ", ".join(f"{name} {value}" for name, value in eos.build_info().items())
+
+
+@pytest.fixture(scope="session")
+def ahn2023_checks():
+    """All checks of Ahn et al. 2023, computed once."""
+    from eosfast.papers import ahn2023
+
+    return ahn2023.verify()

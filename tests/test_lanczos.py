@@ -87,14 +87,14 @@ def test_all_eigenvalues(dim):
     np.testing.assert_allclose(spectrum.values, largest(values, dim), atol=1e-12)
 
 
-def clustered_operator():
-    """Three eigenvalues within 1e-5, the next at 0.97, in 20000 dimensions."""
-    return Reflected(np.r_[1.0, 1.0 - 5e-6, 1.0 - 1e-5, 0.97, np.linspace(0.0, 0.9, 19_996)])
+def clustered_operator(dim):
+    """Three eigenvalues within 1e-5, the next at 0.97."""
+    return Reflected(np.r_[1.0, 1.0 - 5e-6, 1.0 - 1e-5, 0.97, np.linspace(0.0, 0.9, dim - 4)])
 
 
-def wrong_sets(starts, tol):
+def wrong_sets(starts, tol, dim=20_000):
     """How many of the starts call a wrong set converged, and how many converge."""
-    operator = clustered_operator()
+    operator = clustered_operator(dim)
     wrong = done = 0
     for seed in starts:
         spectrum = eos.lanczos(operator, 3, tol=tol, seed=seed)
@@ -112,7 +112,7 @@ def test_a_cluster_is_never_taken_for_less():
 
 @pytest.mark.slow
 def test_a_cluster_is_never_taken_for_less_in_1000_starts():
-    assert wrong_sets(range(1000, 2000), 1e-3) == (0, 1000)
+    assert wrong_sets(range(1000, 2000), 1e-3, dim=4_000) == (0, 1000)
 
 
 @pytest.mark.parametrize("tol", [1e-3, 1e-8])

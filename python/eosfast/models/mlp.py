@@ -67,9 +67,9 @@ class MLP(Network):
 
     Notes
     -----
-    Blocks of w are ``W1 (widths[0], d)``, ``b1``, ``W2``, and so on: matrices are (out, in). A step costs 4 n operations
-    for each weight of the first layer, of which no more than n for each neuron count, and 6 n for each other weight; a
-    product with the Hessian 4 n and 12 n.
+    Blocks of w are ``W1 (widths[0], d)``, ``b1``, ``W2``, and so on: matrices are (out, in). A step costs 4 n
+    operations for each weight of the first layer, of which no more than n for each neuron count, and 6 n for each other
+    weight; a product with the Hessian 4 n and 12 n.
 
     References
     ----------
