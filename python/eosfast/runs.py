@@ -161,8 +161,8 @@ class Runs:
                 for key, one in zip(keys, self.whole.values, strict=True)
             ]
         if isinstance(self.model, Network):  # starts are held while a box runs
-            at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim * len(keys)))
-            keys = [(*key, i // at_once) for i, key in enumerate(keys)] if len(keys) > at_once else keys
+            at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim))
+            keys = [(*key, i // at_once) for i, key in enumerate(keys)]
         if self._random and self.seed_axis and self.seed_axis.dim == dim:
             at_once = max(1, DATA_AT_ONCE // max(1, self.model.data_bytes))
             keys = [(*key, i // at_once) for i, key in enumerate(keys)]
