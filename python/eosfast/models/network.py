@@ -135,7 +135,7 @@ class Network(DataModel):
         classes = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
         if classes.max() >= f.shape[1]:
             raise ValueError(f"data must have labels from 0 to {f.shape[1] - 1} as in {self!r}, got {classes.max():g}")
-        return float(np.mean((np.argmax(f, axis=1) == classes) & np.isfinite(f).all(axis=1)))
+        return float(np.mean((np.argmax(f, axis=1) == classes) & ~np.isnan(f).any(axis=1)))
 
     def margin(self, w: ArrayLike) -> float:
         """Return the normalised margin ``min_i y_i f(x_i) / ||w||^p``, p the degree of homogeneity of f in the trained
