@@ -70,7 +70,8 @@ def train(
     xarray.Dataset
         Dimension ``step``, its coordinate the recorded steps (0 is the start); one variable for each quantity:
         ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs (step, eig)`` descending. With ``sharpness`` come
-        ``sharpness_residual`` (a bound on its error), ``sharpness_converged`` and ``sharpness_matvecs``. `attrs` hold
+        ``sharpness_residual`` (the Hessian has an eigenvalue no farther away), ``sharpness_converged`` and
+        ``sharpness_matvecs`` (products with the Hessian; 0 for small models, which are solved whole). `attrs` hold
         ``status``, ``num_steps_done``, ``threshold`` (the optimizer's stability threshold), and ``config`` (all
         arguments, as JSON), ``seed``, ``eosfast_version``, ``isa``, ``num_threads``, ``wall_seconds``, ``created``;
         after a steady run also ``steady_from`` and ``steady_period``.

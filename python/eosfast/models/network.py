@@ -19,6 +19,7 @@ from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
 from eosfast.remembered import Remembered
 from eosfast.spectrum import Spectrum
+from eosfast.spectrum.eigenpairs import usual_max_matvecs
 from eosfast.value_object import allowed
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Network(DataModel):
     reduce: bool = field(default=True, kw_only=True, metadata=allowed(Flag()))
 
     def __repr__(self) -> str:
-        """Return the call that makes the model, arguments that can only be named last."""
+        """Return the call that makes the model; how it is computed (dtype, reduce) comes last, if not as by default."""
         items = sorted(fields(self), key=lambda item: bool(item.kw_only))
+        items = [item for item in items if not item.kw_only or getattr(self, item.name) != item.default]
         return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in items)})"
 
     # ------------------------------------------------------------------------------------------- what a subclass says
@@ -133,7 +135,7 @@ class Network(DataModel):
         classes = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
         if classes.max() >= f.shape[1]:
             raise ValueError(f"data must have labels from 0 to {f.shape[1] - 1} as in {self!r}, got {classes.max():g}")
-        return float(np.mean((np.argmax(f, axis=1) == classes) & np.isfinite(f).all(axis=1)))
+        return float(np.mean((np.argmax(f, axis=1) == classes) & ~np.isnan(f).any(axis=1)))
 
     def margin(self, w: ArrayLike) -> float:
         """Return the normalised margin ``min_i y_i f(x_i) / ||w||^p``, p the degree of homogeneity of f in the trained
@@ -245,8 +247,8 @@ class Network(DataModel):
         Returns
         -------
         Spectrum
-            Values, vectors, residuals, flags and the number of products; NaN and not converged where the Hessian is
-            not finite.
+            Values, vectors, residuals, flags and the number of products (at most the default of `eosfast.lanczos`); NaN
+            and not converged where the Hessian is not finite.
 
         Raises
         ------
@@ -257,7 +259,8 @@ class Network(DataModel):
         tol = float(Real(above=0).check("tol", tol))
         seed = Integer().check("seed", seed)
         inner = self._inner(self._weights(w))
-        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, 0, seed)
+        most = usual_max_matvecs(inner.size, k)
+        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, most, seed)
         values, vectors, residuals, converged, matvecs = found
         if inner.size == self.dim:
             return Spectrum(values, vectors, residuals, converged, matvecs)

@@ -131,7 +131,7 @@ def lanczos(
     tol = float(Real(above=0).check("tol", tol))
     seed = Integer().check("seed", seed)
     if max_matvecs is None:
-        max_matvecs = max(1000, min(10 * dim, 20_000)) + 100 * k
+        max_matvecs = usual_max_matvecs(dim, k)
     max_matvecs = Integer(least=1).check("max_matvecs", max_matvecs)
     start = None
     if v0 is not None:
@@ -141,3 +141,8 @@ def lanczos(
         if not start.any():
             raise ValueError("v0 must not be zero")
     return Spectrum(*core.lanczos(products, dim, k, start, tol, max_matvecs, seed))
+
+
+def usual_max_matvecs(dim: int, k: int) -> int:
+    """Return the largest number of products that a solve for k eigenvalues may take if nobody says."""
+    return max(1000, min(10 * dim, 20_000)) + 100 * k
