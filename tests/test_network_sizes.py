@@ -65,6 +65,28 @@ def test_samples_with_zeros(n, d):
         agree(eos.MLP(holes, (9, 5), "gelu", "logistic", reduce=reduce))
 
 
+def test_zeros_hide_no_nan():
+    X = samples(40, 60).X.copy()
+    X[:, :2] = X[:, -2:] = 0.0
+    for model in (
+        eos.MLP(eos.Dataset(X, np.sign(X[:, 30])), (4,), "tanh", "logistic"),
+        eos.LogisticRegression(eos.Dataset(X, np.sign(X[:, 30]))),
+    ):
+        w, v = model.init(0), np.ones(model.dim)
+        for at in (0, 1, 59):
+            poisoned = w.copy()
+            poisoned[at] = np.nan
+            assert np.isnan(model.loss(poisoned))
+            assert np.isnan(model.grad(poisoned)).all()
+            assert np.isnan(model.hvp(poisoned, v)).all()
+            assert not model.sharpness(poisoned).converged.any()
+            direction = v.copy()
+            direction[at] = np.nan
+            products = model.hvp(w, np.stack([v, direction], axis=1))
+            assert np.isfinite(products[:, 0]).all()
+            assert np.isnan(products[:, 1]).all()
+
+
 def test_one_network_in_several_threads_of_python_at_once():
     model = eos.MLP(samples(150, 30, 3), (40, 30), "gelu")
     starts = [model.init(seed) for seed in range(12)]

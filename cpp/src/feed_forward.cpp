@@ -72,6 +72,15 @@ int worth_threads(const Network<T>& network, int num_threads) {
   return static_cast<int>(std::clamp(multiplications / kLeast, 1.0, static_cast<double>(std::max(num_threads, 1))));
 }
 
+// 0, or NaN if a weight of the first layer is not finite: coordinates that are zero in all samples of a panel are
+// skipped, and shall hide nothing.
+template <class T>
+T poison(const typename Network<T>::Layer& first, const T* w) {
+  T sum = T(0);
+  for (std::ptrdiff_t i = 0; i < first.in * first.out; ++i) sum += w[first.weight + i] * T(0);
+  return sum;
+}
+
 template <class T>
 void fill_rows(Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, const T* values, std::ptrdiff_t count) {
   for (std::ptrdiff_t i = 0; i < count; ++i) std::fill_n(out.row(panel, to + i), out.width(), values[i]);
@@ -151,6 +160,7 @@ template <class T>
 void FeedForwardPass<T>::visit(const T* w) {
   w_ = w;
   has_backward_ = has_second_ = false;
+  poison_ = network_.has_holes() ? poison<T>(layers().front(), w) : T(0);
   parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) { forward(panel); });
   loss_ = 0.0;
   for (std::ptrdiff_t s = 0; s < network_.samples(); ++s) loss_ += losses_[static_cast<std::size_t>(s)];
@@ -174,6 +184,7 @@ void FeedForwardPass<T>::forward(std::ptrdiff_t panel) {
     T* const f = F_.row(panel, 0);
     for (std::ptrdiff_t i = 0; i < F_.stride(); ++i) f[i] *= static_cast<T>(network_.scale());
   }
+  if (poison_ != T(0)) std::fill_n(F_.row(panel, 0), F_.stride(), poison_);
   network_.output_loss().first(F_, panel, losses_.data(), network_.scale(), dF_);
 }
 
@@ -282,6 +293,9 @@ template <class T>
 void FeedForwardPass<T>::hvp(const T* V, int k, T* out) {
   ensure_backward();
   ensure_second();
+  poisons_.assign(static_cast<std::size_t>(k), T(0));
+  for (int c = 0; c < k && network_.has_holes(); ++c)
+    poisons_[static_cast<std::size_t>(c)] = poison<T>(layers().front(), V + c * network_.dim());
   if (k > directions_held_) {  // kept for fewer, which use the first rows
     directions_held_ = k;
     for (int l = 0; l <= last(); ++l) {
@@ -352,7 +366,10 @@ template <class T>
 void FeedForwardPass<T>::directions_backward(std::ptrdiff_t panel, const T* V, int k) {
   const std::ptrdiff_t outputs = F_.rows(), dim = network_.dim();
   const double scale = network_.scale();
-  for (int c = 0; c < k; ++c) {  // .D_N = scale^2 L''(F) .Z_N
+  for (int c = 0; c < k; ++c) {
+    const T poisoned = poisons_[static_cast<std::size_t>(c)];
+    if (poisoned != T(0)) std::fill_n(along(last()).Z.row(panel, c * outputs), outputs * F_.width(), poisoned);
+    // .D_N = scale^2 L''(F) .Z_N
     network_.output_loss().second(F_, panel, along(last()).Z, c * outputs, scale * scale, along(last()).D);
     for (int l = last() - 1; l >= 0; --l) {
       const Layer& above = layers()[static_cast<std::size_t>(l + 1)];
@@ -368,8 +385,7 @@ void FeedForwardPass<T>::directions_backward(std::ptrdiff_t panel, const T* V, i
   }
 }
 
-// ------------------------------------------------------------------------------------------------------ what else is
-// asked
+// ------------------------------------------------------------------------------------------------- other questions
 
 template <class T>
 void FeedForwardPass<T>::quantity(std::string_view name, double weight_norm, double* out) {

@@ -241,7 +241,7 @@ class Model(ValueObject):
         k = Integer(least=1, most=self.dim).check("k", k)
         tol = Real(above=0).check("tol", tol)
         Integer().check("seed", seed)
-        return Spectrum(*core.sharpness(self._prepared(), self._weights(w), k, tol, 0, seed))
+        return Spectrum(*core.sharpness(self._prepared(), self._weights(w), k, tol, seed))
 
     def hessian_operator(self, w: ArrayLike) -> LinearOperator:
         """Return the Hessian at `w` as a SciPy operator, for `eosfast.lanczos` or any solver of SciPy.

@@ -19,7 +19,6 @@ from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
 from eosfast.remembered import Remembered
 from eosfast.spectrum import Spectrum
-from eosfast.spectrum.eigenpairs import usual_max_matvecs
 from eosfast.value_object import allowed
 
 if TYPE_CHECKING:
@@ -259,8 +258,7 @@ class Network(DataModel):
         tol = float(Real(above=0).check("tol", tol))
         seed = Integer().check("seed", seed)
         inner = self._inner(self._weights(w))
-        most = usual_max_matvecs(inner.size, k)
-        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, most, seed)
+        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, seed)
         values, vectors, residuals, converged, matvecs = found
         if inner.size == self.dim:
             return Spectrum(values, vectors, residuals, converged, matvecs)

@@ -46,6 +46,7 @@ class FeedForward final : public Network<T> {
   };
   const std::vector<Range>& X_rows() const { return X_rows_; }
   const std::vector<Range>& X_transposed_rows() const { return X_transposed_rows_; }
+  bool has_holes() const { return has_holes_; }  // whether any are left out
   const Activation& activation() const { return activation_; }
   const OutputLoss<T>& output_loss() const { return loss_; }
   double scale() const { return scale_; }
@@ -58,6 +59,7 @@ class FeedForward final : public Network<T> {
   std::ptrdiff_t dim_ = 0;
   Panels<T> X_, X_transposed_;  // (d, n) in panels of samples, (n, d) in panels of coordinates
   std::vector<Range> X_rows_, X_transposed_rows_;
+  bool has_holes_ = false;
   Activation activation_;
   OutputLoss<T> loss_;
   std::vector<T> fixed_;
@@ -113,6 +115,8 @@ class FeedForwardPass final : public Pass<T> {
   const T* w_ = nullptr;
   double loss_ = 0.0;
   bool has_backward_ = false, has_second_ = false;
+  T poison_ = T(0);
+  std::vector<T> poisons_;  // of the directions
   std::vector<Values> values_;
   std::vector<Directions> directions_;
   int directions_held_ = 0;
