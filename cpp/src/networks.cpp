@@ -6,6 +6,7 @@
 
 #include "eosfast/dynamics/fleet.hpp"
 #include "eosfast/networks/feed_forward.hpp"
+#include "eosfast/networks/two_layer_lanes.hpp"
 #include "eosfast/registry.hpp"
 
 namespace eosfast {
@@ -126,9 +127,15 @@ class NetworkModel final : public Model {
 };
 
 template <class T>
+std::unique_ptr<Network<T>> network_of(const Config& config) {
+  if constexpr (std::is_same_v<T, double>)
+    if (auto small = TwoLayerLanes::if_small(config)) return small;
+  return std::make_unique<FeedForward<T>>(config);
+}
+
+template <class T>
 std::unique_ptr<Model> network_model(const Config& config) {
-  return std::make_unique<NetworkModel<T>>(std::make_unique<FeedForward<T>>(config),
-                                           static_cast<std::ptrdiff_t>(config.number("unseen")));
+  return std::make_unique<NetworkModel<T>>(network_of<T>(config), static_cast<std::ptrdiff_t>(config.number("unseen")));
 }
 
 }  // namespace

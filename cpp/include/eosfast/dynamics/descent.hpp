@@ -97,7 +97,7 @@ class Descent {
       grad_here();
     }
     if (tangent) move(*tangent);
-    for (std::size_t i = 0; i < w_.size(); ++i) O::update(w_[i], velocity_[O::kStates > 0 ? i : 0], grad_[i], fields_);
+    update();
     ++t_;
     moved();
   }
@@ -126,6 +126,19 @@ class Descent {
     if (!has_grad_) here().grad(grad_.data());
     has_grad_ = true;
     return grad_;
+  }
+
+  // The compiler must see that nothing here overlaps, or it goes number by number.
+  void update() {
+    T fields[O::kFields];
+    std::copy(fields_, fields_ + O::kFields, fields);
+    T* __restrict const w = w_.data(), * __restrict const v = velocity_.data();
+    const T* __restrict const g = grad_.data();
+    const std::size_t dim = w_.size();
+    for (std::size_t i = 0; i < dim; ++i) {
+      T unused{};
+      O::update(w[i], O::kStates > 0 ? v[i] : unused, g[i], fields);
+    }
   }
 
   // The rule is linear in (w, velocity, gradient): its Jacobian is the rule itself, with Hessian times tangent for g.

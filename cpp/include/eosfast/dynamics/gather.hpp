@@ -33,6 +33,7 @@ class Gather {
 
   // The present iterate to whatever wants it; the last one to all, for a run may end before a window opens.
   void observe(bool is_last = false) {
+    if (!is_last && static_cast<double>(descent_.t()) < plan_.from) return;
     Wants wants = Wants::at(plan_, static_cast<double>(descent_.t()));
     if (is_last)
       for (const Reducer& r : plan_.reducers) wants.quantity[static_cast<std::size_t>(r.quantity)] = true;
