@@ -84,29 +84,40 @@ def sweep_bits(name: str, config: dict, lane_fields: list[float], start: list[fl
     return digest(np.column_stack([out["weights"], out["status"], out["num_steps_done"]]))
 
 
+NETWORK = {
+    "activation_linear": 0.0,
+    "activation_gain": 1.0,
+    "activation_h": 1.0,
+    "output_scale": 1.0,
+    "degree": 3.0,
+    "unseen": 0.0,
+}
+
+
 def network_bits(activation: str, dtype: str) -> str:
-    """A perceptron with two hidden layers on 21 samples: 30 steps, and a product with the Hessian."""
+    """A perceptron with two hidden layers on 21 samples."""
     n, widths = 21, [3, 7, 5, 2]
     grid = np.arange(n * 3).reshape(n, 3)
     X, y = (grid * 37 % 101) / 50 - 1, (grid[:, :2] * 53 % 89) / 44 - 1
     dim = sum((a + 1) * b for a, b in pairwise(widths))
-    config = {
-        "X": X,
-        "y": y,
-        "widths": np.array(widths, float),
-        "output_weights": np.empty(0),
-        "loss": "mse",
-        "activation": activation,
-        "activation_linear": 0.0,
-        "activation_gain": 1.0,
-        "activation_h": 1.0,
-        "bias": 1.0,
-        "output_bias": 1.0,
-        "output_scale": 1.0,
-        "degree": 3.0,
-        "unseen": 0.0,
-        "dtype": dtype,
-    }
+    own = {"X": X, "y": y, "widths": np.array(widths, float), "output_weights": np.empty(0), "loss": "mse"}
+    return steps_bits(
+        {**NETWORK, **own, "activation": activation, "bias": 1.0, "output_bias": 1.0, "dtype": dtype}, dim
+    )
+
+
+def tiny_network_bits(activation: str, bias: bool) -> str:
+    """Eleven neurons on five samples, two of them opposite."""
+    X = np.array([[1.0, 0.5], [-1.0, -0.5], [0.25, -0.75], [0.5, 1.5], [-2.0, 0.125]])
+    signs = np.where(np.arange(11) < 6, 1.0, -1.0)
+    own = {"X": X, "y": np.array([[1.0], [-1.0], [1.0], [1.0], [-1.0]]), "widths": np.array([2.0, 11.0, 1.0])}
+    rest = {"output_weights": signs, "loss": "logistic", "bias": float(bias), "output_bias": 0.0, "dtype": "float64"}
+    config = {**NETWORK, **own, **rest, "activation": activation, "activation_linear": 0.25}
+    return steps_bits(config, 33 if bias else 22)
+
+
+def steps_bits(config: dict, dim: int) -> str:
+    """30 steps of a network, and a product with the Hessian."""
     model = core.model("FeedForward", config)
     start = (np.arange(dim) * 29 % 83) / 80 - 0.5
     out = {"step": np.empty(31, np.int64), "loss": np.empty(31), "weights": np.empty((31, dim))}
@@ -129,6 +140,11 @@ def main() -> None:
             f"{activation} {dtype}": network_bits(activation, dtype)
             for activation in ("gelu", "tanh", "softplus", "relu")
             for dtype in ("float64", "float32")
+        }
+        | {
+            f"tiny {activation} {bias}": tiny_network_bits(activation, bias)
+            for activation in ("gelu", "tanh", "softplus", "relu")
+            for bias in (False, True)
         },
         # Code compiled with -ffast-math would have switched subnormals off for the whole process.
         "subnormals_survive": math.ldexp(1.0, -1074) * 2.0 > 0.0,

@@ -1,4 +1,5 @@
 // 500 steps of 20 neurons on the four XOR points: too little arithmetic to hide anything behind.
+#include "eosfast/networks/two_layer_lanes.hpp"
 #include "networks.hpp"
 
 using namespace eosfast;
@@ -16,7 +17,7 @@ int main() {
   problem.activation = "softplus";
   problem.linear = 0.5;
   problem.gain = 0.125;
-  const FeedForward<double> network = problem.network();
+  const TwoLayerLanes network(problem.config());
   const double lr = 40.0;
   Descent<double, GD> run(network, &lr, 1);
   run.start(start(network.dim()).data(), 0.0);

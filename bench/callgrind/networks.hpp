@@ -27,26 +27,28 @@ struct Problem {
   double linear = 0.0, gain = 1.0, scale = 1.0;
   bool bias = false;
 
-  eosfast::FeedForward<double> network() const {
+  eosfast::FeedForward<double> network() const { return eosfast::FeedForward<double>(config()); }
+
+  eosfast::Config config() const {
     const auto rows = static_cast<std::ptrdiff_t>(X.size()) / static_cast<std::ptrdiff_t>(widths.front());
     const auto view = [](const std::vector<double>& x, std::ptrdiff_t n) {
       return eosfast::ArrayView{x.data(), n, n ? static_cast<std::ptrdiff_t>(x.size()) / n : 1};
     };
-    eosfast::Config config;
-    config.set("X", view(X, rows));
-    config.set("y", view(y, rows));
-    config.set("widths", view(widths, static_cast<std::ptrdiff_t>(widths.size())));
-    config.set("output_weights", view(output_weights, static_cast<std::ptrdiff_t>(output_weights.size())));
-    config.set("activation", std::string(activation));
-    config.set("loss", std::string(loss));
-    config.set("activation_linear", linear);
-    config.set("activation_gain", gain);
-    config.set("activation_h", 1.0);
-    config.set("output_scale", scale);
-    config.set("degree", 1.0);
-    config.set("bias", bias ? 1.0 : 0.0);
-    config.set("output_bias", bias ? 1.0 : 0.0);
-    return eosfast::FeedForward<double>(config);
+    eosfast::Config out;
+    out.set("X", view(X, rows));
+    out.set("y", view(y, rows));
+    out.set("widths", view(widths, static_cast<std::ptrdiff_t>(widths.size())));
+    out.set("output_weights", view(output_weights, static_cast<std::ptrdiff_t>(output_weights.size())));
+    out.set("activation", std::string(activation));
+    out.set("loss", std::string(loss));
+    out.set("activation_linear", linear);
+    out.set("activation_gain", gain);
+    out.set("activation_h", 1.0);
+    out.set("output_scale", scale);
+    out.set("degree", 1.0);
+    out.set("bias", bias ? 1.0 : 0.0);
+    out.set("output_bias", bias ? 1.0 : 0.0);
+    return out;
   }
 };
 

@@ -18,6 +18,7 @@ constexpr std::size_t kBlock = 256;  // numbers at a time; five such arrays fit 
 using Block = std::array<double, kBlock>;
 
 // The jet of phi = linear u + gain base(u) from that of the base.
+template <bool kMayOverflow>
 struct Combination {
   Lanes linear, gain;
   double unit;
@@ -26,8 +27,8 @@ struct Combination {
 
   EOSFAST_INLINE Jet<Lanes> operator()(const Lanes& u, const Jet<Lanes>& base) const {
     Lanes value = fma(linear, u, gain * base.value);
-    const auto overflows = !(abs(value) < Lanes(detail::kInfinity));
-    if (any(overflows)) {  // its terms may have done so with opposite signs: there they are added in smaller units
+    if constexpr (kMayOverflow) {  // its terms may have opposite signs: then they are added in smaller units
+      const auto overflows = !(abs(value) < Lanes(detail::kInfinity));
       const Lanes small =
           fma(linear * Lanes(unit), u * Lanes(0.0625), gain * Lanes(unit) * (base.value * Lanes(0.0625)));
       value = select(overflows, (small * Lanes(1.0 / unit)) * Lanes(16.0), value);
@@ -42,7 +43,8 @@ void with_jet(const Activation& a, Visit&& visit) {
   const auto apply = [&](auto base) {
     if (a.linear == 0.0 && a.gain == 1.0)
       return visit(base, [](const Lanes&, const Jet<Lanes>& y) __attribute__((always_inline)) { return y; });
-    visit(base, Combination(a));
+    if (std::max(std::fabs(a.linear), std::fabs(a.gain)) <= 1.0) return visit(base, Combination<false>(a));
+    visit(base, Combination<true>(a));
   };
   switch (a.kind) {
 #define EOSFAST_BASE(name)   \

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "eosfast/math.hpp"
+#include "eosfast/math_activation.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -80,8 +80,9 @@ void OutputLoss<T>::first(const Panels<T>& F, std::ptrdiff_t panel, double* loss
     Lanes loss(0.0);
     if (kind_ == OutputLossKind::logistic) {
       const Lanes label = take(y_of(0, s)), q = label * f(0);
-      loss = softplus(-q);
-      put(out.row(panel, 0) + at, -label * sigmoid(-q) * weight);
+      const Jet<Lanes> y = softplus_jet(-q);
+      loss = y.value;
+      put(out.row(panel, 0) + at, -label * y.first * weight);
     } else if (kind_ == OutputLossKind::mse) {
       for (std::ptrdiff_t j = 0; j < outputs_; ++j) {
         const Lanes error = f(j) - take(y_of(j, s));

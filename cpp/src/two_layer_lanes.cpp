@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <type_traits>
 #include <utility>
 
 #include "eosfast/lanes.hpp"
@@ -53,10 +54,10 @@ void transpose_back(const double* from, std::ptrdiff_t stride, double* __restric
 // ------------------------------------------------------------------------------------------------------- the network
 
 std::unique_ptr<Network<double>> TwoLayerLanes::if_small(const Config& config) {
-  constexpr double kMostWork = 4096, kMostCoordinates = 16;
+  constexpr double kMostNumbers = 8192, kMostCoordinates = 10;
   const ArrayView widths = config.array("widths"), X = config.array("X");
   if (widths.rows != 3 || widths.data[2] != 1.0 || config.number("output_bias") != 0.0) return nullptr;
-  if (widths.data[0] > kMostCoordinates || static_cast<double>(X.rows) * widths.data[1] > kMostWork) return nullptr;
+  if (widths.data[0] > kMostCoordinates || static_cast<double>(X.rows) * widths.data[1] > kMostNumbers) return nullptr;
   return std::make_unique<TwoLayerLanes>(config);
 }
 
@@ -74,7 +75,7 @@ void TwoLayerLanes::place_rows(bool bias) {
   std::map<std::vector<double>, std::vector<std::ptrdiff_t>> waiting;  // samples without a partner so far
   std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> mirrored;
   for (std::ptrdiff_t i = 0; i < samples() && !bias; ++i) {
-    std::vector<double> x(sample(i), sample(i) + coordinates()), opposite = x;
+    std::vector<double> x(X() + i * coordinates(), X() + (i + 1) * coordinates()), opposite = x;
     for (double& number : opposite) number = -number;
     auto& partners = waiting[opposite];
     if (partners.empty()) {
@@ -152,16 +153,20 @@ void TwoLayerLanesPass::take_weights() {
   if (output.weight >= 0) std::copy_n(w_ + output.weight, m_, a_);
 }
 
-// u of sample i. What its last lanes write behind it is overwritten by the next sample, or asked for by nobody.
-template <int kColumns>
-void TwoLayerLanesPass::preactivations(std::ptrdiff_t i) {
-  const std::ptrdiff_t d = kColumns ? kColumns : d_;
-  const double *const x = network_.sample(i), *const W = W_;
-  double* const u = u_ + network_.row(i);
-  for (std::ptrdiff_t j = 0; j < padded_; j += kLanes) {
-    Lanes sum = Lanes(x[0]) * Lanes::load(W + j);
-    for (std::ptrdiff_t k = 1; k < d; ++k) sum = fma(Lanes(x[k]), Lanes::load(W + k * padded_ + j), sum);
-    sum.store(u + j);
+// u of the samples whose rows are evaluated. What the last lanes of one write behind it is overwritten by the next, or
+// asked for by nobody.
+template <int kCoordinates>
+void TwoLayerLanesPass::preactivations() {
+  const std::ptrdiff_t d = kCoordinates ? kCoordinates : d_, padded = padded_;
+  const double* const W = W_;
+  for (const std::ptrdiff_t i : network_.evaluated()) {
+    const double* const x = network_.X() + i * d;
+    double* const u = u_ + network_.rows()[i];
+    for (std::ptrdiff_t j = 0; j < padded; j += kLanes) {
+      Lanes sum = Lanes(x[0]) * Lanes::load(W + j);
+      for (std::ptrdiff_t k = 1; k < d; ++k) sum = fma(Lanes(x[k]), Lanes::load(W + k * padded + j), sum);
+      sum.store(u + j);
+    }
   }
 }
 
@@ -169,9 +174,7 @@ void TwoLayerLanesPass::visit(const double* w) {
   w_ = w;
   whole_is_here_ = false;
   take_weights();
-  with_count(d_, [&](auto d) {
-    for (const std::ptrdiff_t i : network_.evaluated()) preactivations<d>(i);
-  });
+  with_count(d_, [&](auto d) { preactivations<d>(); });
   const Activation& phi = network_.whole().activation();
   const std::ptrdiff_t mirrored = network_.mirrored_size(), single = network_.single_size();
   if (mirrored > 0)
@@ -182,14 +185,14 @@ void TwoLayerLanesPass::visit(const double* w) {
 
   const auto is_neuron = Lanes::load(is_neuron_) > Lanes(0.0);
   double* const f = F_.row(0, 0);  // the panels of one row follow each other
-  for (std::ptrdiff_t i = 0; i < n_; ++i) {
-    const double* const here = value_ + network_.row(i);
+  const double *const a = a_, scale = network_.whole().scale();
+  const std::ptrdiff_t tail = padded_ - kLanes, n = n_;
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const double* const value = value_ + network_.rows()[i];
     Lanes total(0.0);
-    for (std::ptrdiff_t j = 0; j + kLanes < padded_; j += kLanes)
-      total = fma(Lanes::load(a_ + j), Lanes::load(here + j), total);
-    const std::ptrdiff_t j = padded_ - kLanes;  // a = 0 there would not do: 0 times infinity
-    total = fma(Lanes::load(a_ + j), select(is_neuron, Lanes::load(here + j), Lanes(0.0)), total);
-    f[i] = network_.whole().scale() * sum(total);
+    for (std::ptrdiff_t j = 0; j < tail; j += kLanes) total = fma(Lanes::load(a + j), Lanes::load(value + j), total);
+    const Lanes last = select(is_neuron, Lanes::load(value + tail), Lanes(0.0));  // a = 0 would not do: 0 infinity
+    f[i] = scale * sum(fma(Lanes::load(a + tail), last, total));
   }
   for (std::ptrdiff_t panel = 0; panel < F_.count(); ++panel)
     network_.whole().output_loss().first(F_, panel, losses_.data(), network_.whole().scale(), dF_);
@@ -198,40 +201,39 @@ void TwoLayerLanesPass::visit(const double* w) {
   loss_ = total / static_cast<double>(n_);
 }
 
-// Rows from ... from + kRows of out (., padded) = sum_i factors(i, row) values(i, .), factors (n, rows).
-template <int kRows>
+// Rows from ... from + kRows of out (., padded) = of_neuron(j) sum_i factors(i, row) values(i, j), factors (n, rows).
+template <int kRows, class OfNeuron>
 void TwoLayerLanesPass::pull_back(std::ptrdiff_t from, std::ptrdiff_t rows, const double* factors, const double* values,
-                                  double* out) const {
-  for (std::ptrdiff_t j = 0; j < padded_; j += kLanes) {
+                                  double* out, OfNeuron&& of_neuron) const {
+  const std::ptrdiff_t *const row_of = network_.rows(), n = n_, padded = padded_;
+  for (std::ptrdiff_t j = 0; j < padded; j += kLanes) {
     Lanes sums[kRows];
     for (int r = 0; r < kRows; ++r) sums[r] = Lanes(0.0);
-    for (std::ptrdiff_t i = 0; i < n_; ++i) {
-      const Lanes value = Lanes::load(values + network_.row(i) + j);
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const Lanes value = Lanes::load(values + row_of[i] + j);
       for (int r = 0; r < kRows; ++r) sums[r] = fma(Lanes(factors[i * rows + from + r]), value, sums[r]);
     }
-    for (int r = 0; r < kRows; ++r) sums[r].store(out + (from + r) * padded_ + j);
+    for (int r = 0; r < kRows; ++r) of_neuron(sums[r], j).store(out + (from + r) * padded + j);
   }
 }
 
 void TwoLayerLanesPass::grad(double* out) {
   const Layer &hidden = network_.layers()[0], &output = network_.layers()[1];
-  const double* const g = dF_.row(0, 0);
-  for (std::ptrdiff_t i = 0; i < n_; ++i)
-    for (std::ptrdiff_t k = 0; k < d_; ++k) factors_[i * d_ + k] = g[i] * network_.sample(i)[k];
-  constexpr int kAtOnce = 4;
-  for (std::ptrdiff_t k = 0; k < d_; k += kAtOnce)
-    with_count(std::min<std::ptrdiff_t>(kAtOnce, d_ - k), [&](auto rows) {
-      if constexpr (rows > 0) pull_back<rows>(k, d_, factors_, first_, dW_);
+  const double *const g = dF_.row(0, 0), *const X = network_.X(), *const a = a_;
+  const std::ptrdiff_t n = n_, d = d_;
+  double* const factors = factors_;
+  for (std::ptrdiff_t i = 0; i < n; ++i)
+    for (std::ptrdiff_t k = 0; k < d; ++k) factors[i * d + k] = g[i] * X[i * d + k];
+  constexpr std::ptrdiff_t kAtOnce = 4;
+  for (std::ptrdiff_t k = 0; k < d; k += kAtOnce)
+    with_count(std::min(kAtOnce, d - k), [&](auto rows) {
+      const auto times_a = [a](const Lanes& sum, std::ptrdiff_t j) { return sum * Lanes::load(a + j); };
+      if constexpr (rows > 0) pull_back<rows>(k, d, factors, first_, dW_, times_a);
     });
-  for (std::ptrdiff_t k = 0; k < d_; ++k)
-    for (std::ptrdiff_t j = 0; j < padded_; j += kLanes) {
-      double* const row = dW_ + k * padded_ + j;
-      (Lanes::load(row) * Lanes::load(a_ + j)).store(row);
-    }
   transpose_back(dW_, padded_, out + hidden.weight, m_, hidden.in);
   if (hidden.bias >= 0) std::copy_n(dW_ + hidden.in * padded_, m_, out + hidden.bias);
   if (output.weight < 0) return;
-  pull_back<1>(0, 1, g, value_, da_);
+  pull_back<1>(0, 1, g, value_, da_, [](const Lanes& sum, std::ptrdiff_t) { return sum; });
   std::copy_n(da_, m_, out + output.weight);
 }
 

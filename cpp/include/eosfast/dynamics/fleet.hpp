@@ -1,13 +1,8 @@
 // Many runs of networks: threads take whole runs from a common queue; a single run has all threads inside its products.
-// Of very small networks a thread steps two runs in turn: a step is mostly one chain of dependent operations, and the
-// processor begins the next one's meanwhile.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -33,103 +28,54 @@ class Fleet {
         std::atomic<int>& working;
         ~Leaving() { working.fetch_sub(1); }
       } leaving{working_};
-      run_some(runs_abreast(threads), alone ? call_.num_threads : 1);
+      for (std::int64_t number; (number = next_.fetch_add(1)) < grid_.num_runs && !call_.token.requested();)
+        run_one(number, alone ? call_.num_threads : 1);
       if (thread == 0) wait_for_the_others();
     });
     return done_.load();
   }
 
  private:
-  // A run under way.
-  struct Course {
-    Course(const Fleet& fleet, std::int64_t number_, int num_threads)
-        : number(number_),
-          which(fleet.grid_.model_index
-                    ? static_cast<std::size_t>(fleet.grid_.template get<std::int64_t>(fleet.grid_.model_index, number))
-                    : 0),
-          network(*fleet.networks_[which]),
-          patience(network.patience()),
-          descent(network, fleet.optimizer_fields(number).data(), num_threads),
-          gather(descent, network, fleet.call_.plan, fleet.zeros_[which]) {
-      fleet.start(number, descent);
-      const Plan& plan = fleet.call_.plan;
-      status = descent.verdict(plan.stop);
-      if (plan.stop.steady && plan.num_steps >= kAnchor) anchor = descent.snapshot();
-    }
-
-    const std::int64_t number;
-    const std::size_t which;
-    const Network<T>& network;
-    const std::int64_t patience;
-    Descent<T, O> descent;
-    Gather<T, O> gather;
-    Snapshot anchor;
-    Status status;
-  };
-
-  int runs_abreast(int threads) const {
-    constexpr int kMost = 2, kPatient = 960;  // the patience of the smallest networks
-    if (grid_.num_runs < kMost * threads) return 1;
-    for (const Network<T>* network : networks_)
-      if (network->patience() < kPatient) return 1;
-    return kMost;
-  }
-
-  void run_some(int abreast, int num_threads) {
-    std::vector<std::unique_ptr<Course>> courses(static_cast<std::size_t>(abreast));
-    do {
-      for (auto& course : courses) {
-        if (!course) {
-          const std::int64_t number = call_.token.requested() ? grid_.num_runs : next_.fetch_add(1);
-          if (number < grid_.num_runs) course = std::make_unique<Course>(*this, number, num_threads);
-        }
-        if (!course || goes_on(*course)) continue;
-        write(*course);
-        if (course->status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
-        course.reset();
-      }
-    } while (std::any_of(courses.begin(), courses.end(), [](const auto& course) { return course != nullptr; }) ||
-             (next_.load(std::memory_order_relaxed) < grid_.num_runs && !call_.token.requested()));
-  }
-
-  std::array<double, O::kFields> optimizer_fields(std::int64_t number) const {
-    std::array<double, O::kFields> fields;
+  void run_one(std::int64_t number, int num_threads) {
+    const auto which =
+        grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
+    const Network<T>& network = *networks_[which];
+    double fields[O::kFields];
     for (std::size_t i = 0; i < O::kFields; ++i) fields[i] = grid_.get<double>(grid_.columns[i], number);
-    return fields;
-  }
-
-  void start(std::int64_t number, Descent<T, O>& descent) const {
-    std::vector<double> w0(descent.w().size());
+    std::vector<double> w0(static_cast<std::size_t>(network.dim()));
     const char* from = grid_.place(grid_.start, number);
     for (double& w : w0) {
       std::memcpy(&w, from, sizeof w);
       from += grid_.start_stride;
     }
+    Descent<T, O> descent(network, fields, num_threads);
     descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
+    Gather<T, O> gather(descent, network, call_.plan, zeros_[which]);
+    const Status status = go(network, descent, gather);
+    write(number, network, descent, gather, status, zeros_[which]);
+    if (status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
   }
 
-  // One step, unless the run has ended.
-  bool goes_on(Course& course) {
-    const Plan& plan = call_.plan;
-    Descent<T, O>& descent = course.descent;
-    Status& status = course.status;
-    if (status == Status::pending && descent.t() >= plan.num_steps) status = Status::completed;
-    if (status != Status::pending) return false;
-    if (descent.t() % course.patience == 0 && call_.token.poll(done_.load(std::memory_order_relaxed))) {
-      status = Status::interrupted;
-      return false;
+  Status go(const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather) {
+    const Stop& stop = call_.plan.stop;
+    const std::int64_t patience = network.patience();
+    Status status = descent.verdict(stop);
+    Snapshot anchor;
+    if (stop.steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
+    while (status == Status::pending && descent.t() < call_.plan.num_steps) {
+      if (descent.t() % patience == 0 && call_.token.poll(done_.load(std::memory_order_relaxed)))
+        return Status::interrupted;
+      gather.observe();
+      gather.step();
+      status = descent.verdict(stop);
+      if (status != Status::pending || !stop.steady || descent.t() % kAnchor != 0) continue;
+      if (descent.t() < call_.plan.num_steps && descent.is_at(anchor)) {
+        gather.go_round(cycle_length(descent));
+        return Status::steady;
+      }
+      anchor = descent.snapshot();
     }
-    course.gather.observe();
-    course.gather.step();
-    status = descent.verdict(plan.stop);
-    if (status != Status::pending || !plan.stop.steady || descent.t() % kAnchor != 0) return true;
-    if (descent.t() < plan.num_steps && descent.is_at(course.anchor)) {
-      course.gather.go_round(cycle_length(descent));
-      status = Status::steady;
-    } else {
-      course.anchor = descent.snapshot();
-    }
-    return true;
+    return status == Status::pending ? Status::completed : status;
   }
 
   static int cycle_length(Descent<T, O>& descent) {
@@ -143,8 +89,8 @@ class Fleet {
     return period;
   }
 
-  void write(Course& course) {
-    auto& [number, which, network, patience, descent, gather, anchor, status] = course;
+  void write(std::int64_t number, const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather,
+             Status status, std::ptrdiff_t zeros) {
     const SweepOutput& out = call_.out;
     gather.observe(true);
     const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
@@ -152,7 +98,7 @@ class Fleet {
     put(out.num_steps_done, descent.t());
     put(out.loss, descent.loss());
     if (out.grad_norm) put(out.grad_norm, descent.grad_norm());
-    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, zeros_[which]));
+    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, zeros));
     if (out.weights) {
       char* to = grid_.place(out.weights, number);
       for (const T w : descent.w()) {

@@ -37,12 +37,12 @@ class TwoLayerLanes final : public Network<double> {
   std::ptrdiff_t width() const { return layers()[0].out; }
   std::ptrdiff_t padded_width() const { return (width() + kLanes - 1) / kLanes * kLanes; }
   std::ptrdiff_t coordinates() const { return layers()[0].in + (layers()[0].bias >= 0); }  // of a sample, with the 1
-  const double* sample(std::ptrdiff_t i) const { return X_.data() + i * coordinates(); }
+  const double* X() const { return X_.data(); }                                            // (n, coordinates)
 
-  // Where phi(u_i.) begins: first the rows of samples of which the opposite is there too, then those of their
-  // opposites, then all others, each group in whole lanes and without gaps inside, so that hardly an activation is
-  // evaluated in vain.
-  std::ptrdiff_t row(std::ptrdiff_t i) const { return rows_[static_cast<std::size_t>(i)]; }
+  // Where phi(u_i.) begins, for each sample i: first the rows of samples of which the opposite is there too, then those
+  // of their opposites, then all others, each group in whole lanes and without gaps inside, so that hardly an
+  // activation is evaluated in vain.
+  const std::ptrdiff_t* rows() const { return rows_.data(); }
   std::ptrdiff_t mirrored_size() const { return mirrored_size_; }  // numbers in the first group, and in the second
   std::ptrdiff_t single_size() const { return single_size_; }      // numbers in the last group
   std::ptrdiff_t row_numbers() const { return 2 * mirrored_size_ + single_size_; }
@@ -53,7 +53,7 @@ class TwoLayerLanes final : public Network<double> {
   void place_rows(bool bias);
 
   FeedForward<double> whole_;
-  std::vector<double> X_;  // (n, coordinates)
+  std::vector<double> X_;
   std::vector<std::ptrdiff_t> rows_, evaluated_;
   std::ptrdiff_t mirrored_size_ = 0, single_size_ = 0;
 };
@@ -78,11 +78,11 @@ class TwoLayerLanesPass final : public Pass<double> {
   Pass<double>& whole() const;
 
   void take_weights();
-  template <int kColumns>
-  void preactivations(std::ptrdiff_t i);
-  template <int kRows>
-  void pull_back(std::ptrdiff_t from, std::ptrdiff_t rows, const double* factors, const double* values,
-                 double* out) const;
+  template <int kCoordinates>
+  void preactivations();
+  template <int kRows, class OfNeuron>
+  void pull_back(std::ptrdiff_t from, std::ptrdiff_t rows, const double* factors, const double* values, double* out,
+                 OfNeuron&& of_neuron) const;
 
   const TwoLayerLanes& network_;
   const std::ptrdiff_t n_, d_, m_, padded_;  // samples, their coordinates, neurons, and those rounded up to lanes
