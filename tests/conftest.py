@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures are drawn, never shown
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadlines: a shared or sanitised machine may be slow at any moment. A failure prints how to repeat it.
 settings.register_profile("eosfast", deadline=None, print_blob=True)
@@ -18,3 +24,11 @@ def pytest_report_header() -> str:
     import eosfast as eos
 
     return "eosfast: " + ", ".join(f"{name} {value}" for name, value in eos.build_info().items())
+
+
+@pytest.fixture(scope="session")
+def ahn2023_checks():
+    """All checks of Ahn et al. 2023, computed once."""
+    from eosfast.papers import ahn2023
+
+    return ahn2023.verify()

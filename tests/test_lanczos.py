@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -85,14 +87,14 @@ def test_all_eigenvalues(dim):
     np.testing.assert_allclose(spectrum.values, largest(values, dim), atol=1e-12)
 
 
-def clustered_operator():
-    """Three eigenvalues within 1e-5, the next at 0.97, in 20000 dimensions."""
-    return Reflected(np.r_[1.0, 1.0 - 5e-6, 1.0 - 1e-5, 0.97, np.linspace(0.0, 0.9, 19_996)])
+def clustered_operator(dim):
+    """Three eigenvalues within 1e-5, the next at 0.97."""
+    return Reflected(np.r_[1.0, 1.0 - 5e-6, 1.0 - 1e-5, 0.97, np.linspace(0.0, 0.9, dim - 4)])
 
 
-def wrong_sets(starts, tol):
+def wrong_sets(starts, tol, dim=20_000):
     """How many of the starts call a wrong set converged, and how many converge."""
-    operator = clustered_operator()
+    operator = clustered_operator(dim)
     wrong = done = 0
     for seed in starts:
         spectrum = eos.lanczos(operator, 3, tol=tol, seed=seed)
@@ -110,7 +112,7 @@ def test_a_cluster_is_never_taken_for_less():
 
 @pytest.mark.slow
 def test_a_cluster_is_never_taken_for_less_in_1000_starts():
-    assert wrong_sets(range(1000, 2000), 1e-3) == (0, 1000)
+    assert wrong_sets(range(1000, 2000), 1e-3, dim=4_000) == (0, 1000)
 
 
 @pytest.mark.parametrize("tol", [1e-3, 1e-8])
@@ -276,7 +278,8 @@ class Shaped:
         (lambda: eos.lanczos([[1.0, np.inf], [np.inf, 4.0]]), ValueError, "must be finite"),
         (lambda: eos.lanczos(np.eye(3) * 1j), TypeError, "must be real"),
         (lambda: eos.lanczos(aslinearoperator(np.eye(3) * 1j)), TypeError, "must be real"),
-        (lambda: eos.lanczos("matrix"), TypeError, "operator must hold real numbers"),
+        (lambda: eos.lanczos("matrix"), TypeError, "operator must be a square array, a sparse matrix"),
+        (lambda: eos.lanczos(SimpleNamespace(shape=(3, 3))), TypeError, r"shape \(dim, dim\) and matvec"),
         (lambda: eos.lanczos(Shaped((3, 4), None)), ValueError, r"shape \(dim, dim\)"),
         (lambda: eos.lanczos(Shaped(None, None)), TypeError, "shape"),
         (lambda: eos.lanczos(Shaped((3, 3), np.ones(4))), ValueError, r"shape \(3,\), got \(4,\)"),

@@ -226,7 +226,7 @@ CASES = {
         ["activation", "'gleu'", "did you mean 'gelu'"],
     ),
     "grid name": (lambda: sweep({"widht": [1, 2]}), ValueError, ["grid", "'widht'", "did you mean 'width'"]),
-    "grid of matrix blocks": (lambda: sweep({"W": [1.0, 2.0]}), ValueError, ["grid", "'W'"]),
+    "grid of matrix blocks": (lambda: sweep({"W": [1.0, 2.0]}), ValueError, ["grid", "'W'", "(4, 3)", "scalar", "w0"]),
     "grid with the bare name loss": (lambda: sweep({"loss": ["mse"]}), ValueError, ["'loss'", "model.loss"]),
     "weights of several lengths": (
         lambda: sweep({"width": [2, 3]}, measure="weights"),

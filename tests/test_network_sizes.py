@@ -51,6 +51,42 @@ def test_every_number_of_vectors(columns):
             close(model.hvp(w, V)[:, i], model.hvp(w, V[:, i]))
 
 
+@pytest.mark.parametrize(("n", "d"), [(60, 40), (60, 64), (100, 90), (30, 70)])
+def test_samples_with_zeros(n, d):
+    """As images have: empty first and last coordinates, and blocks of samples that know only some of them."""
+    data = samples(n, d)
+    X = data.X.copy()
+    X[:, :3] = X[:, -30:-5] = 0.0
+    X[: n // 2, : d // 3] = X[n // 2 :, d // 2 :] = 0.0
+    holes = eos.Dataset(X, data.y)
+    for reduce in (True, False):
+        agree(eos.LogisticRegression(holes, reduce=reduce))
+        agree(eos.TwoLayerNetwork(holes, 9, "tanh", trainable="both", bias=True, reduce=reduce))
+        agree(eos.MLP(holes, (9, 5), "gelu", "logistic", reduce=reduce))
+
+
+def test_zeros_hide_no_nan():
+    X = samples(40, 60).X.copy()
+    X[:, :2] = X[:, -2:] = 0.0
+    for model in (
+        eos.MLP(eos.Dataset(X, np.sign(X[:, 30])), (4,), "tanh", "logistic"),
+        eos.LogisticRegression(eos.Dataset(X, np.sign(X[:, 30]))),
+    ):
+        w, v = model.init(0), np.ones(model.dim)
+        for at in (0, 1, 59):
+            poisoned = w.copy()
+            poisoned[at] = np.nan
+            assert np.isnan(model.loss(poisoned))
+            assert np.isnan(model.grad(poisoned)).all()
+            assert np.isnan(model.hvp(poisoned, v)).all()
+            assert not model.sharpness(poisoned).converged.any()
+            direction = v.copy()
+            direction[at] = np.nan
+            products = model.hvp(w, np.stack([v, direction], axis=1))
+            assert np.isfinite(products[:, 0]).all()
+            assert np.isnan(products[:, 1]).all()
+
+
 def test_one_network_in_several_threads_of_python_at_once():
     model = eos.MLP(samples(150, 30, 3), (40, 30), "gelu")
     starts = [model.init(seed) for seed in range(12)]

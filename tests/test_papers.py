@@ -61,8 +61,8 @@ def test_table_and_csv_say_the_same():
 
 
 @pytest.mark.slow
-def test_every_prediction_of_ahn2023_is_confirmed():
-    checks = ahn2023.verify()
+def test_every_prediction_of_ahn2023_is_confirmed(ahn2023_checks):
+    checks = ahn2023_checks
     assert [check for check in checks if not check.passed] == []
     ids = [check.id for check in checks]
     assert len(set(ids)) == len(ids)

@@ -100,12 +100,12 @@ def test_a_riser_out_of_the_bulk_is_found(k, speed):
 
 
 def test_many_risers_through_a_dense_front():
-    """Ten eigenvalues rise through others that lie 0.0075 apart: which is on top may be seen some solves late."""
+    """Ten eigenvalues rise through others that lie 0.0075 apart: which is on top may be seen a few solves late."""
     rng = np.random.default_rng(0)
     speeds = np.where(np.arange(DIM) % 20 == 0, rng.uniform(0.5, 2.0, DIM), 0.0)
     start = np.linspace(-0.5, 1.0, DIM)
     tracked = Tracked(turned([start + speeds * t for t in np.linspace(0.0, 1.0, 300)]))
-    assert tracked.wrong().size <= 16  # the longest time between two deep looks
+    assert tracked.wrong().size <= 3
     assert np.abs(tracked.values - tracked.exact).max() < 0.015
 
 

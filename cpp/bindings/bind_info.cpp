@@ -1,7 +1,7 @@
 // How this module was built, and its lane functions for the tests. The only file that sees the version and the flags.
 #include <pybind11/stl.h>
 
-#include <Eigen/Core>
+#include <Eigen/src/Core/util/Macros.h>  // the version alone
 
 #include "arrays.hpp"
 #include "bindings.hpp"

@@ -83,12 +83,10 @@ Array hvp(const py::capsule& capsule, const Array& w, const Array& V) {
   return out;
 }
 
-py::tuple sharpness(const py::capsule& capsule, const Array& w, int k, double tol, std::int64_t max_matvecs,
-                    std::uint64_t seed) {
+py::tuple sharpness(const py::capsule& capsule, const Array& w, int k, double tol, std::uint64_t seed) {
   LanczosOptions options;
   options.k = k;
   options.tol = tol;
-  if (max_matvecs > 0) options.max_matvecs = max_matvecs;
   options.seed = seed;
   Listener listener{py::none()};
   const auto ask = listener.asker();

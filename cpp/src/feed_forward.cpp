@@ -24,6 +24,23 @@ Panels<T> as_panels(ArrayView X, bool transposed) {  // X (n, d) as (d, n), or a
   return out;
 }
 
+// From the first row of each panel that is not zero, rounded down to a multiple of `step`, to behind the last one.
+template <class Range, class T>
+std::vector<Range> nonzero_rows(const Panels<T>& X, std::ptrdiff_t step) {
+  std::vector<Range> out;
+  for (std::ptrdiff_t panel = 0; panel < X.count(); ++panel) {
+    const auto is_zero = [&](std::ptrdiff_t i) {
+      return std::all_of(X.row(panel, i), X.row(panel, i) + X.width(), [](T x) { return x == T(0); });
+    };
+    Range rows{0, X.rows()};
+    while (rows.to > 1 && is_zero(rows.to - 1)) --rows.to;
+    while (rows.from < rows.to - 1 && is_zero(rows.from)) ++rows.from;
+    rows.from = rows.from / step * step;
+    out.push_back(rows);
+  }
+  return out;
+}
+
 // Pointers to `count` rows, `stride` apart.
 template <class T>
 std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stride) {
@@ -35,11 +52,11 @@ std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stri
   return rows;
 }
 
-// out (rows from `to`) (+)= W in, one panel; W (count x depth) row-major.
+// out (rows from `to`) (+)= W in, one panel; W (count x ...) row-major, its columns `depth` of rows `stride` apart.
 template <class T>
-void multiply_panel(const T* W, std::ptrdiff_t count, std::ptrdiff_t depth, const T* in, Panels<T>& out,
-                    std::ptrdiff_t to, std::ptrdiff_t panel, bool accumulate) {
-  const auto rows = row_pointers<const T>(W, count, depth);
+void multiply_panel(const T* W, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t depth, const T* in,
+                    Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, bool accumulate) {
+  const auto rows = row_pointers<const T>(W, count, stride);
   const auto targets = row_pointers(out.row(panel, to), count, out.width());
   multiply<T>({rows.data(), count, 1, depth, 0}, in, depth, out.width(), targets.data(), accumulate);
 }
@@ -53,6 +70,15 @@ int worth_threads(const Network<T>& network, int num_threads) {
     multiplications +=
         static_cast<double>(layer.in) * static_cast<double>(layer.out) * static_cast<double>(network.samples());
   return static_cast<int>(std::clamp(multiplications / kLeast, 1.0, static_cast<double>(std::max(num_threads, 1))));
+}
+
+// 0, or NaN if a weight of the first layer is not finite: coordinates that are zero in all samples of a panel are
+// skipped, and shall hide nothing.
+template <class T>
+T poison(const typename Network<T>::Layer& first, const T* w) {
+  T sum = T(0);
+  for (std::ptrdiff_t i = 0; i < first.in * first.out; ++i) sum += w[first.weight + i] * T(0);
+  return sum;
 }
 
 template <class T>
@@ -90,6 +116,9 @@ FeedForward<T>::FeedForward(const Config& config)
     layers_.push_back(layer);
   }
   for (std::ptrdiff_t i = 0; i < fixed.rows; ++i) fixed_.push_back(static_cast<T>(fixed.data[i]));
+  X_rows_ = nonzero_rows<Range>(X_, 1);
+  X_transposed_rows_ =
+      nonzero_rows<Range>(X_transposed_, X_.width());  // a product enters whole panels of its left side
 }
 
 template <class T>
@@ -131,6 +160,7 @@ template <class T>
 void FeedForwardPass<T>::visit(const T* w) {
   w_ = w;
   has_backward_ = has_second_ = false;
+  poison_ = network_.has_holes() ? poison<T>(layers().front(), w) : T(0);
   parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) { forward(panel); });
   loss_ = 0.0;
   for (std::ptrdiff_t s = 0; s < network_.samples(); ++s) loss_ += losses_[static_cast<std::size_t>(s)];
@@ -143,8 +173,9 @@ void FeedForwardPass<T>::forward(std::ptrdiff_t panel) {
     const Layer& layer = layers()[static_cast<std::size_t>(l)];
     Panels<T>& Z = l == last() ? F_ : at(l).Z;
     if (layer.bias >= 0) fill_rows(Z, 0, panel, w_ + layer.bias, layer.out);
-    multiply_panel(network_.weights(layer, w_), layer.out, layer.in, input(l).row(panel, 0), Z, 0, panel,
-                   layer.bias >= 0);
+    const Range rows = input_rows(l, panel);
+    multiply_panel(network_.weights(layer, w_) + rows.from, layer.out, layer.in, rows.to - rows.from,
+                   input(l).row(panel, rows.from), Z, 0, panel, layer.bias >= 0);
     if (l < last())
       evaluate<T>(network_.activation(), Z.row(panel, 0), static_cast<std::size_t>(Z.stride()), at(l).A.row(panel, 0),
                   at(l).first.row(panel, 0), nullptr);
@@ -153,6 +184,7 @@ void FeedForwardPass<T>::forward(std::ptrdiff_t panel) {
     T* const f = F_.row(panel, 0);
     for (std::ptrdiff_t i = 0; i < F_.stride(); ++i) f[i] *= static_cast<T>(network_.scale());
   }
+  if (poison_ != T(0)) std::fill_n(F_.row(panel, 0), F_.stride(), poison_);
   network_.output_loss().first(F_, panel, losses_.data(), network_.scale(), dF_);
 }
 
@@ -194,13 +226,14 @@ template <class T>
 void FeedForwardPass<T>::first_layer_product(const Panels<T>& D, int k, T* out) const {
   const Layer& layer = layers().front();
   const Panels<T>& right = network_.X_transposed();
-  const std::ptrdiff_t n = network_.samples(), d = layer.in, dim = network_.dim();
+  const std::ptrdiff_t d = layer.in, dim = network_.dim();
   constexpr std::ptrdiff_t kRows = 48;  // of one task: a multiple of every tile's
   const std::ptrdiff_t total = layer.out * k, parts = (total + kRows - 1) / kRows;
   parallel_for(right.count() * parts, num_threads_, [&](std::ptrdiff_t task) {
     const std::ptrdiff_t panel = task / parts, from = task % parts * kRows, count = std::min(kRows, total - from);
     const std::ptrdiff_t wide = std::min<std::ptrdiff_t>(right.width(), d - panel * right.width());
-    const auto rows = row_pointers<const T>(D.row(0, from), count, D.width());
+    const Range range = network_.X_transposed_rows()[static_cast<std::size_t>(panel)];
+    const auto rows = row_pointers<const T>(D.row(range.from / D.width(), from), count, D.width());
     std::vector<T> narrow(wide < right.width() ? static_cast<std::size_t>(count * right.width()) : 0);
     std::vector<T*> targets(static_cast<std::size_t>(count));
     const auto place = [&](std::ptrdiff_t i) {
@@ -209,8 +242,8 @@ void FeedForwardPass<T>::first_layer_product(const Panels<T>& D, int k, T* out) 
     };
     for (std::ptrdiff_t i = 0; i < count; ++i)
       targets[static_cast<std::size_t>(i)] = narrow.empty() ? place(i) : narrow.data() + i * right.width();
-    multiply<T>({rows.data(), count, 1, D.width(), D.stride()}, right.row(panel, 0), n, right.width(), targets.data(),
-                false);
+    multiply<T>({rows.data(), count, 1, D.width(), D.stride()}, right.row(panel, range.from), range.to - range.from,
+                right.width(), targets.data(), false);
     if (!narrow.empty())
       for (std::ptrdiff_t i = 0; i < count; ++i) std::copy_n(targets[static_cast<std::size_t>(i)], wide, place(i));
   });
@@ -260,6 +293,9 @@ template <class T>
 void FeedForwardPass<T>::hvp(const T* V, int k, T* out) {
   ensure_backward();
   ensure_second();
+  poisons_.assign(static_cast<std::size_t>(k), T(0));
+  for (int c = 0; c < k && network_.has_holes(); ++c)
+    poisons_[static_cast<std::size_t>(c)] = poison<T>(layers().front(), V + c * network_.dim());
   if (k > directions_held_) {  // kept for fewer, which use the first rows
     directions_held_ = k;
     for (int l = 0; l <= last(); ++l) {
@@ -300,19 +336,21 @@ void FeedForwardPass<T>::directions_forward(std::ptrdiff_t panel, const T* V, in
       if (layer.bias >= 0) fill_rows(Z, c * layer.out, panel, V + c * dim + layer.bias, layer.out);
     bool accumulate = layer.bias >= 0;
     if (layer.weight >= 0) {  // V_l A_{l-1}, all directions in one product
+      const Range range = input_rows(l, panel);
       std::vector<const T*> rows;
       rows.reserve(static_cast<std::size_t>(layer.out * k));
       for (int c = 0; c < k; ++c)
-        for (std::ptrdiff_t i = 0; i < layer.out; ++i) rows.push_back(V + c * dim + layer.weight + i * layer.in);
+        for (std::ptrdiff_t i = 0; i < layer.out; ++i)
+          rows.push_back(V + c * dim + layer.weight + i * layer.in + range.from);
       const auto targets = row_pointers(Z.row(panel, 0), layer.out * k, Z.width());
-      multiply<T>({rows.data(), layer.out * k, 1, layer.in, 0}, input(l).row(panel, 0), layer.in, Z.width(),
-                  targets.data(), accumulate);
+      multiply<T>({rows.data(), layer.out * k, 1, layer.in, 0}, input(l).row(panel, range.from), range.to - range.from,
+                  Z.width(), targets.data(), accumulate);
       accumulate = true;
     }
     if (l > 0)
       for (int c = 0; c < k; ++c)
-        multiply_panel(network_.weights(layer, w_), layer.out, layer.in, along(l - 1).A.row(panel, c * layer.in), Z,
-                       c * layer.out, panel, accumulate);
+        multiply_panel(network_.weights(layer, w_), layer.out, layer.in, layer.in,
+                       along(l - 1).A.row(panel, c * layer.in), Z, c * layer.out, panel, accumulate);
     if (l == last()) continue;
     const T* const first = at(l).first.row(panel, 0);
     const std::ptrdiff_t size = at(l).first.stride();
@@ -328,7 +366,10 @@ template <class T>
 void FeedForwardPass<T>::directions_backward(std::ptrdiff_t panel, const T* V, int k) {
   const std::ptrdiff_t outputs = F_.rows(), dim = network_.dim();
   const double scale = network_.scale();
-  for (int c = 0; c < k; ++c) {  // .D_N = scale^2 L''(F) .Z_N
+  for (int c = 0; c < k; ++c) {
+    const T poisoned = poisons_[static_cast<std::size_t>(c)];
+    if (poisoned != T(0)) std::fill_n(along(last()).Z.row(panel, c * outputs), outputs * F_.width(), poisoned);
+    // .D_N = scale^2 L''(F) .Z_N
     network_.output_loss().second(F_, panel, along(last()).Z, c * outputs, scale * scale, along(last()).D);
     for (int l = last() - 1; l >= 0; --l) {
       const Layer& above = layers()[static_cast<std::size_t>(l + 1)];
@@ -344,8 +385,7 @@ void FeedForwardPass<T>::directions_backward(std::ptrdiff_t panel, const T* V, i
   }
 }
 
-// ------------------------------------------------------------------------------------------------------ what else is
-// asked
+// ------------------------------------------------------------------------------------------------- other questions
 
 template <class T>
 void FeedForwardPass<T>::quantity(std::string_view name, double weight_norm, double* out) {

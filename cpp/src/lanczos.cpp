@@ -189,8 +189,10 @@ SpectrumResult dense_spectrum(std::ptrdiff_t dim, const SymmetricProducts& produ
   return out;
 }
 
-SpectrumResult lanczos(std::ptrdiff_t dim, const SymmetricProducts& products, const LanczosOptions& options,
+SpectrumResult lanczos(std::ptrdiff_t dim, const SymmetricProducts& products, const LanczosOptions& given,
                        const double* v0, const std::function<bool()>& stop) {
+  LanczosOptions options = given;
+  if (options.max_matvecs <= 0) options.max_matvecs = usual_max_matvecs(dim, options.k);
   const bool small = dim <= std::max<std::ptrdiff_t>(kDenseDim, 4 * (std::ptrdiff_t{options.k} + 1));
   if (small && dim <= options.max_matvecs && !(stop && stop()))
     return dense_spectrum(dim, products, options.k, options.tol);

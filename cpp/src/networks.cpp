@@ -59,8 +59,7 @@ class NetworkModel final : public Model {
       const SymmetricProducts products = [&](const double* V, int k, double* out) {
         hessian_products(pass, dim(), V, k, out);
       };
-      SpectrumResult result = lanczos(dim(), products, options, nullptr, stop);
-      return result;
+      return lanczos(dim(), products, options, nullptr, stop);
     });
   }
   SingleOutcome train(const TrainCall& call) const override {

@@ -16,16 +16,16 @@ namespace {
 using Rule = TrackerRule;
 
 constexpr std::ptrdiff_t kDenseDim = 16;
-constexpr int kDeepSteps = 6;                      // products of a deep look
-constexpr int kDeepSoonest = 8, kDeepLatest = 16;  // solves between two of them: longer while they find nothing
+constexpr int kDeepSteps = 8;                      // products of a deep look
+constexpr int kDeepSoonest = 8, kDeepLatest = 20;  // solves between two of them: longer while they find nothing
 constexpr int kLongestBlind = 4;                   // solves in a row without the explorer, at most
-constexpr double kSafety = 4.0;                    // times the speed at which values move
-constexpr double kNear = 0.05;                     // a relative gap at which the explorer is always multiplied
+constexpr double kSafety = 2;                      // times the speed at which values move
+constexpr double kNear = 0.01;                     // a relative gap at which the explorer is always multiplied
 constexpr double kNoise = 0.01;                    // length of the random part of the explorer
 constexpr double kFresh = 0.5;                     // length of the random part of where a deep look starts
 constexpr double kDependent = 1e-14;
 constexpr int kRefinements = 60;
-constexpr int kCompanions = 3;              // Ritz vectors behind the wanted ones that corrections know of
+constexpr int kCompanions = 2;              // Ritz vectors behind the wanted ones that corrections know of
 constexpr double kClosest = 0.005;          // relative gap to them that a correction trusts
 constexpr double kLargestCorrection = 0.5;  // beyond, a correction is none
 constexpr double kSmall = 0.1;    // squared error of a prediction beyond which none is made: eigenvectors have swapped
@@ -41,12 +41,12 @@ constexpr Rule kRules[] = {
 
 }  // namespace
 
-Tracker::Tracker(std::ptrdiff_t dim, int k, double tol, std::uint64_t seed, std::int64_t max_matvecs)
+Tracker::Tracker(std::ptrdiff_t dim, int k, double tol, std::uint64_t seed)
     : dim_(dim),
       k_(k),
       tol_(tol),
       seed_(seed),
-      max_matvecs_(max_matvecs),
+      max_matvecs_(usual_max_matvecs(dim, k)),
       random_(seed ^ 0x5851f42d4c957f2du),
       basis_(dim, static_cast<int>(std::min<std::ptrdiff_t>(dim + k + 2, 4 * k + kDeepSteps + kCompanions + 14))) {}
 

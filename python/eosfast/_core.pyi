@@ -33,10 +33,10 @@ def hvp(model: PreparedModel, w: Array, V: Array) -> Array:
     """Hessian times each row of V `(k, dim)`."""
 
 def sharpness(
-    model: PreparedModel, w: Array, k: int, tol: float, max_matvecs: int, seed: int
+    model: PreparedModel, w: Array, k: int, tol: float, seed: int
 ) -> tuple[Array, Array, Array, NDArray[np.bool_], int]:
-    """The k largest eigenvalues, descending, their vectors `(dim, k)`, residual norms, converged flags, products spent
-    (at most `max_matvecs`; 0 = the core's own limit).
+    """The k largest eigenvalues, descending, their vectors `(dim, k)`, residual norms, converged flags, products
+    spent.
     """
 
 def accuracy(model: PreparedModel, w: Array, X: Array | None, y: Array | None) -> float:

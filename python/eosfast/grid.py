@@ -102,6 +102,7 @@ def read_grid(
     specs = {_text(name): _spec(name, spec) for name, spec in grid.items()}
     structures = _structures(specs, model)
     targets = _targets(model, optimizer, structures)
+    _scalar_blocks(specs, structures)
     found = {name: _resolve(name, targets, reserved) for name in specs}
     _once(found)
     dims: dict[str, int] = {}
@@ -177,6 +178,14 @@ def _targets(model: Model, optimizer: Optimizer, structures: tuple[Model, ...]) 
         Target("run", "seed", Integer()),
         Target("run", "model", Instance(type(model))),
     ]
+
+
+def _scalar_blocks(names: Iterable[str], structures: tuple[Model, ...]) -> None:
+    for name in names:
+        for one in structures:
+            shape = one.parameters.get(name.removeprefix("w."), ())
+            if shape:
+                raise ValueError(f"a block of w in grid must be a scalar, got {name!r} of shape {shape}: set it in w0")
 
 
 def _without_none(kind: Kind) -> Kind:

@@ -30,7 +30,8 @@ class FirstBelow(ValueObject):
     Parameters
     ----------
     quantity : {"loss", "sharpness", "grad_norm"}
-        What is followed. The sharpness costs one Hessian and its eigenvalues every step.
+        What is followed. The sharpness costs one Hessian and its eigenvalues every step, or a few products with that of
+        a network.
     value : float
         The level, finite.
     name : str, optional
@@ -60,7 +61,8 @@ class Mean(ValueObject):
     Parameters
     ----------
     quantity : {"loss", "sharpness", "grad_norm"}
-        What is averaged. The sharpness costs one Hessian and its eigenvalues for each of these steps.
+        What is averaged. The sharpness costs one Hessian and its eigenvalues for each of these steps, or a few products
+        with that of a network.
     last : int
         How many steps, >= 1.
     name : str, optional

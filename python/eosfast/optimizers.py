@@ -1,6 +1,5 @@
 """Update rules. `lr` is the step size (learning rate), g the gradient of the loss, and every rule has its stability
-threshold: the curvature
-above which it diverges on a quadratic, which is where the edge of stability lies.
+threshold: the curvature above which it diverges on a quadratic, which is where the edge of stability lies.
 
 A field that is None is left for the grid of a sweep to set.
 """
@@ -20,7 +19,7 @@ class Optimizer(ValueObject):
     """Base of the optimizers: frozen dataclasses whose fields are numbers, in the core's order."""
 
     def stability_threshold(self) -> float:
-        """Return the curvature above which the optimizer is unstable on a quadratic, in units of 1/lr."""
+        """Return the curvature above which the optimizer is unstable on a quadratic: c/lr with c its own."""
         raise NotImplementedError
 
     def numbers(self) -> tuple[float, ...]:

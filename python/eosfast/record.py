@@ -33,7 +33,8 @@ class Record(ValueObject):
         run is recorded besides.
     quantities : sequence of str
         Any of ``loss``, ``sharpness`` (the largest eigenvalue of the Hessian, with its certificate), ``hessian_eigs``
-        (the k largest), ``grad_norm``, ``weights``, ``weight_norm``, and the model's own, such as ``accuracy``.
+        (the k largest; it is ``sharpness`` that has the certificate of the first), ``grad_norm``, ``weights``,
+        ``weight_norm``, and the model's own, such as ``accuracy`` and ``margin``.
     sharpness_every : int, optional
         Solve for eigenvalues only at recorded steps that are multiples of it; NaN in between. None = at every recorded
         step.

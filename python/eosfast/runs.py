@@ -51,7 +51,8 @@ class Box:
         assert self.whole_start is not None
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
-            weights[place] = model._whole(inner[place][None, : model._inner(start).size], start)[0]
+            begun = model._inner(start)
+            weights[place] = model._whole(inner[place][None, : begun.size], start, begun)[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,7 +123,7 @@ class Runs:
                 corner[dim] = at
             model, start = whole_start(tuple(corner))
             inner.append(model._inner(start))
-            norms.append(model._null_norm(start))
+            norms.append(model._null_norm(start, inner[-1]))
         size = max(len(one) for one in inner)
         padded = np.array([np.pad(one, (0, size - len(one))) if len(one) < size else one for one in inner])
         extent = [_extent(index)[dim] for dim in dims]
@@ -160,8 +161,8 @@ class Runs:
                 for key, one in zip(keys, self.whole.values, strict=True)
             ]
         if isinstance(self.model, Network):  # starts are held while a box runs
-            at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim * len(keys)))
-            keys = [(*key, i // at_once) for i, key in enumerate(keys)] if len(keys) > at_once else keys
+            at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim))
+            keys = [(*key, i // at_once) for i, key in enumerate(keys)]
         if self._random and self.seed_axis and self.seed_axis.dim == dim:
             at_once = max(1, DATA_AT_ONCE // max(1, self.model.data_bytes))
             keys = [(*key, i // at_once) for i, key in enumerate(keys)]

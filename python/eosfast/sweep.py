@@ -96,6 +96,10 @@ def sweep(
     however many threads there are; a run that diverges changes no other. Ctrl-C returns what is finished, the other
     runs ``interrupted`` (begun: their measures up to there) or ``pending`` (NaN, and -1 for whole numbers).
 
+    The final ``sharpness`` of a network is that of `eosfast.lanczos` with ``tol=1e-6`` (1e-4 for float32), NaN where
+    that does not converge; where it is followed over steps, residuals are at most 1e-3 of it. Certificates are not
+    kept: `train` and ``model.sharpness`` have them.
+
     Memory is that of the result. Never fork a process that has swept with several threads: use ``spawn`` or
     ``forkserver``.
 

@@ -70,7 +70,8 @@ def train(
     xarray.Dataset
         Dimension ``step``, its coordinate the recorded steps (0 is the start); one variable for each quantity:
         ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs (step, eig)`` descending. With ``sharpness`` come
-        ``sharpness_residual`` (a bound on its error), ``sharpness_converged`` and ``sharpness_matvecs``. `attrs` hold
+        ``sharpness_residual`` (the Hessian has an eigenvalue no farther away), ``sharpness_converged`` and
+        ``sharpness_matvecs`` (products with the Hessian; 0 for small models, which are solved whole). `attrs` hold
         ``status``, ``num_steps_done``, ``threshold`` (the optimizer's stability threshold), and ``config`` (all
         arguments, as JSON), ``seed``, ``eosfast_version``, ``isa``, ``num_threads``, ``wall_seconds``, ``created``;
         after a steady run also ``steady_from`` and ``steady_period``.
@@ -120,7 +121,7 @@ def train(
             type(optimizer).__name__,
             fields,
             inner,
-            model._null_norm(start),
+            model._null_norm(start, inner),
             num_steps,
             steps,
             out,
@@ -132,7 +133,7 @@ def train(
         )
         if poll:
             poll(outcome["num_steps_done"])
-    return _result(model, optimizer, start, out, outcome, source)
+    return _result(model, optimizer, start, inner, out, outcome, source)
 
 
 def checked_model(model: object) -> Model:
@@ -174,6 +175,7 @@ def _result(
     model: Model,
     optimizer: Optimizer,
     start: NDArray[np.float64],
+    inner: NDArray[np.float64],
     out: dict[str, NDArray[Any]],
     outcome: Mapping[str, int],
     source: Provenance,
@@ -182,7 +184,7 @@ def _result(
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
     if "weights" in columns:
-        columns["weights"] = model._whole(columns["weights"], start)
+        columns["weights"] = model._whole(columns["weights"], start, inner)
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

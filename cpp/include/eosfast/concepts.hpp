@@ -11,15 +11,16 @@ inline namespace EOSFAST_ISA {
 
 // A small landscape w -> loss(w): few parameters, formulas written out. It is a plain value without virtual functions.
 //
+// clang-format off
 //   kName           the name of the Python class
 //   kMaxDim, dim()  storage for, and number of, parameters
-//   kRawFields      configuration numbers that may differ from run to run ("beta", "noise", ...), as the user gives
-//   them kFields         numbers per run that the formulas use; derive(raw, fields) makes them from the raw ones
-//   Point<Real>     what loss, gradient and Hessian at one w share; visit() fills it, and it may remember its last
-//   visit reach, loss_bound   loss(w) <= loss_bound(reach(w)), with loss_bound increasing and reach nearly free: a
-//   slice of
-//                       steps whose largest reach is harmless needs no look at the loss of each step
+//   kRawFields      configuration numbers that may differ from run to run ("beta", "noise", ...), as the user gives them
+//   kFields         numbers per run that the formulas use; derive(raw, fields) makes them from the raw ones
+//   Point<Real>     what loss, gradient and Hessian at one w share; visit() fills it, and it may remember its last visit
+//   reach,          loss(w) <= loss_bound(reach(w)), with loss_bound increasing and reach nearly free: a slice of steps
+//   loss_bound      whose largest reach is harmless needs no look at the loss of each step
 //   kSideBySide     whether eight runs may go side by side (false: the model vectorises inside one run)
+// clang-format on
 template <class M, class Real>
 concept SmallLandscapeOver = requires(const M model, typename M::template Point<Real> point, const Real* w,
                                       const Real* fields, Real* out, const double* raw, double* derived) {

@@ -243,7 +243,7 @@ class Model(ValueObject):
         k = Integer(least=1, most=self.dim).check("k", k)
         tol = Real(above=0).check("tol", tol)
         Integer().check("seed", seed)
-        return Spectrum(*core.sharpness(self._prepared(), self._weights(w), k, tol, 0, seed))
+        return Spectrum(*core.sharpness(self._prepared(), self._weights(w), k, tol, seed))
 
     def hessian_operator(self, w: ArrayLike) -> LinearOperator:
         """Return the Hessian at `w` as a SciPy operator, for `eosfast.lanczos` or any solver of SciPy.
@@ -319,12 +319,14 @@ class Model(ValueObject):
         """Return a vector of the core, or rows of them, as a vector of length dim: `_inner` of it gives it back."""
         return v
 
-    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weights of which `inner` are rows of coordinates in the core, of a run that began at `start`."""
-        return inner
+    def _whole(
+        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the weights whose coordinates in the core are `rows`, of a run from `start`, there `inner`."""
+        return rows
 
-    def _null_norm(self, w: NDArray[np.float64]) -> float:
-        """Return the length of what `_inner` leaves out of w."""
+    def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
+        """Return the length of what ``inner = _inner(w)`` leaves out of w."""
         return 0.0
 
 

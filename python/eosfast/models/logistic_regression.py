@@ -25,7 +25,7 @@ class LogisticRegression(Network):
     data : Dataset
         ``X (n, d)`` and labels ``y (n,)`` in {-1, +1}.
     dtype : {"float64", "float32"}
-        Precision of a run.
+        Precision of the computation; results are float64 in any case.
     reduce : bool
         With n < d, run inside the row space of the data: the same numbers at a cost that does not depend on d.
 
@@ -35,6 +35,10 @@ class LogisticRegression(Network):
         `data` is not a Dataset.
     ValueError
         Labels other than -1 and +1, an unknown dtype.
+
+    Notes
+    -----
+    A step costs 4 n min(n, d) operations, a product with the Hessian as much.
 
     References
     ----------

@@ -15,9 +15,9 @@ from eosfast._dispatch import core
 from eosfast.arguments import Choice, Flag, Instance, Integer, Real, numbers_array
 from eosfast.datasets import Dataset
 from eosfast.models.on_data import DataModel
-from eosfast.models.remembered import Remembered
 from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
+from eosfast.remembered import Remembered
 from eosfast.spectrum import Spectrum
 from eosfast.value_object import allowed
 
@@ -43,8 +43,9 @@ class Network(DataModel):
     reduce: bool = field(default=True, kw_only=True, metadata=allowed(Flag()))
 
     def __repr__(self) -> str:
-        """Return the call that makes the model, arguments that can only be named last."""
+        """Return the call that makes the model; how it is computed (dtype, reduce) comes last, if not as by default."""
         items = sorted(fields(self), key=lambda item: bool(item.kw_only))
+        items = [item for item in items if not item.kw_only or getattr(self, item.name) != item.default]
         return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in items)})"
 
     # ------------------------------------------------------------------------------------------- what a subclass says
@@ -133,7 +134,7 @@ class Network(DataModel):
         classes = data.y if data.y.ndim == 1 else np.argmax(data.y, axis=1)
         if classes.max() >= f.shape[1]:
             raise ValueError(f"data must have labels from 0 to {f.shape[1] - 1} as in {self!r}, got {classes.max():g}")
-        return float(np.mean((np.argmax(f, axis=1) == classes) & np.isfinite(f).all(axis=1)))
+        return float(np.mean((np.argmax(f, axis=1) == classes) & ~np.isnan(f).any(axis=1)))
 
     def margin(self, w: ArrayLike) -> float:
         """Return the normalised margin ``min_i y_i f(x_i) / ||w||^p``, p the degree of homogeneity of f in the trained
@@ -245,8 +246,8 @@ class Network(DataModel):
         Returns
         -------
         Spectrum
-            Values, vectors, residuals, flags and the number of products; NaN and not converged where the Hessian is
-            not finite.
+            Values, vectors, residuals, flags and the number of products (at most the default of `eosfast.lanczos`); NaN
+            and not converged where the Hessian is not finite.
 
         Raises
         ------
@@ -257,7 +258,7 @@ class Network(DataModel):
         tol = float(Real(above=0).check("tol", tol))
         seed = Integer().check("seed", seed)
         inner = self._inner(self._weights(w))
-        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, 0, seed)
+        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, seed)
         values, vectors, residuals, converged, matvecs = found
         if inner.size == self.dim:
             return Spectrum(values, vectors, residuals, converged, matvecs)
@@ -366,14 +367,16 @@ class Network(DataModel):
         outside = space.outside(v[..., :first].reshape(-1, space.size))
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
-    def _whole(self, inner: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _whole(
+        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         if self._space is None:
-            return inner
+            return rows
         # One by one: the bits of a matrix product depend on how many rows it has.
-        return np.array([start + self._outer(row) for row in inner - self._inner(start)])
+        return np.array([start + self._outer(row) for row in rows - inner])
 
-    def _null_norm(self, w: NDArray[np.float64]) -> float:
+    def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space: it never changes along a run."""
         if self._space is None:
             return 0.0
-        return float(np.linalg.norm(w - self._outer(self._inner(w))))
+        return float(np.linalg.norm(w - self._outer(inner)))

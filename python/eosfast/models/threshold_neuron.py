@@ -12,8 +12,8 @@ from eosfast.arguments import Instance
 from eosfast.datasets import Dataset
 from eosfast.models.base import stream
 from eosfast.models.on_data import DataModel
-from eosfast.models.remembered import Remembered
 from eosfast.models.targets import check_signs
+from eosfast.remembered import Remembered
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

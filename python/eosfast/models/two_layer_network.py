@@ -46,7 +46,7 @@ class TwoLayerNetwork(Network):
         a, fixed or (``trainable="both"``) where `init` starts; +1 for the first ceil(width/2) neurons and -1 for the
         others if it is None.
     dtype : {"float64", "float32"}
-        Precision of a run.
+        Precision of the computation; results are float64 in any case.
     reduce : bool
         With n < d, run inside the row space of the data: the same numbers at a cost that does not depend on d.
 

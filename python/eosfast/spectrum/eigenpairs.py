@@ -130,9 +130,7 @@ def lanczos(
     k = Integer(least=1, most=dim).check("k", k)
     tol = float(Real(above=0).check("tol", tol))
     seed = Integer().check("seed", seed)
-    if max_matvecs is None:
-        max_matvecs = max(1000, min(10 * dim, 20_000)) + 100 * k
-    max_matvecs = Integer(least=1).check("max_matvecs", max_matvecs)
+    most = 0 if max_matvecs is None else Integer(least=1).check("max_matvecs", max_matvecs)
     start = None
     if v0 is not None:
         start = finite_array("v0", v0)
@@ -140,4 +138,4 @@ def lanczos(
             raise ValueError(f"v0 must have shape ({dim},), got {start.shape}")
         if not start.any():
             raise ValueError("v0 must not be zero")
-    return Spectrum(*core.lanczos(products, dim, k, start, tol, max_matvecs, seed))
+    return Spectrum(*core.lanczos(products, dim, k, start, tol, most, seed))

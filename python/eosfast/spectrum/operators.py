@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Products: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """(dim, j) -> (dim, j): the operator times each column."""
 
+KINDS = "a square array, a sparse matrix, or an object with shape (dim, dim) and matvec"
+
 
 def products_of(operator: Any) -> tuple[int, Products]:
     """Return `dim` and the function that multiplies the columns of a (dim, j) array."""
@@ -49,10 +51,7 @@ def _checked_dim(shape: Any) -> int:
     try:
         rows, columns = (python_operator.index(size) for size in shape)
     except (TypeError, ValueError):
-        raise TypeError(
-            "operator must be a square array, a sparse matrix, or an object with shape (dim, dim) and matvec, "
-            f"got the shape {shown(shape)}"
-        ) from None
+        raise TypeError(f"operator must be {KINDS}, got the shape {shown(shape)}") from None
     if rows != columns or rows < 1:
         raise ValueError(f"operator must have shape (dim, dim) with dim >= 1, got {(rows, columns)}")
     return rows
@@ -60,6 +59,8 @@ def _checked_dim(shape: Any) -> int:
 
 def _checked_matrix(value: Any) -> NDArray[np.float64]:
     given = np.asarray(value)
+    if given.dtype.kind not in "biufc":
+        raise TypeError(f"operator must be {KINDS}, got {shown(value)}")
     if given.dtype.kind == "c":
         raise TypeError(f"operator must be real, got the dtype {given.dtype}")
     matrix = numbers_array("operator", given)

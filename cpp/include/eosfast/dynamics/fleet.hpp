@@ -120,12 +120,12 @@ class Fleet {
   double last_sharpness(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
     if (!std::isfinite(descent.loss())) return std::numeric_limits<double>::quiet_NaN();
     LanczosOptions options;
-    options.tol = std::is_same_v<T, double> ? 1e-8 : 1e-4;
+    options.tol = std::is_same_v<T, double> ? 1e-6 : 1e-4;
     options.seed = call_.plan.seed;
     SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr,
                                     [this] { return call_.token.poll(done_.load(std::memory_order_relaxed)); });
     with_zeros(result, zeros, 1);
-    return result.values[0];
+    return result.converged[0] ? result.values[0] : std::numeric_limits<double>::quiet_NaN();
   }
 
   // The caller's thread alone hears Ctrl-C: it listens until the last run is done.

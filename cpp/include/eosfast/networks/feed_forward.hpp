@@ -39,6 +39,14 @@ class FeedForward final : public Network<T> {
 
   const Panels<T>& X() const { return X_; }
   const Panels<T>& X_transposed() const { return X_transposed_; }
+  // The rows of each of their panels that are not zero, from the first to behind the last: the others add nothing to a
+  // product. Reduced data are triangular.
+  struct Range {
+    std::ptrdiff_t from, to;
+  };
+  const std::vector<Range>& X_rows() const { return X_rows_; }
+  const std::vector<Range>& X_transposed_rows() const { return X_transposed_rows_; }
+  bool has_holes() const { return has_holes_; }  // whether any are left out
   const Activation& activation() const { return activation_; }
   const OutputLoss<T>& output_loss() const { return loss_; }
   double scale() const { return scale_; }
@@ -50,6 +58,8 @@ class FeedForward final : public Network<T> {
   std::vector<Layer> layers_;
   std::ptrdiff_t dim_ = 0;
   Panels<T> X_, X_transposed_;  // (d, n) in panels of samples, (n, d) in panels of coordinates
+  std::vector<Range> X_rows_, X_transposed_rows_;
+  bool has_holes_ = false;
   Activation activation_;
   OutputLoss<T> loss_;
   std::vector<T> fixed_;
@@ -72,6 +82,7 @@ class FeedForwardPass final : public Pass<T> {
 
  private:
   using Layer = typename Network<T>::Layer;
+  using Range = typename FeedForward<T>::Range;
   // What the panels of one layer hold at a point, and along k directions (rows of direction c behind those of c - 1).
   struct Values {
     Panels<T> Z, A, first, E, D, second;
@@ -83,6 +94,9 @@ class FeedForwardPass final : public Pass<T> {
   int last() const { return static_cast<int>(layers().size()) - 1; }
   const std::vector<Layer>& layers() const { return network_.layers(); }
   const Panels<T>& input(int l) const { return l == 0 ? network_.X() : values_[static_cast<std::size_t>(l - 1)].A; }
+  Range input_rows(int l, std::ptrdiff_t panel) const {
+    return l == 0 ? network_.X_rows()[static_cast<std::size_t>(panel)] : Range{0, input(l).rows()};
+  }
   Values& at(int l) { return values_[static_cast<std::size_t>(l)]; }
   Directions& along(int l) { return directions_[static_cast<std::size_t>(l)]; }
 
@@ -101,6 +115,8 @@ class FeedForwardPass final : public Pass<T> {
   const T* w_ = nullptr;
   double loss_ = 0.0;
   bool has_backward_ = false, has_second_ = false;
+  T poison_ = T(0);
+  std::vector<T> poisons_;  // of the directions
   std::vector<Values> values_;
   std::vector<Directions> directions_;
   int directions_held_ = 0;

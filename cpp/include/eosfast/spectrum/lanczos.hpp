@@ -8,6 +8,7 @@
 // have settled, or be so far below that nothing can hide in between (see `Lanczos::verified`).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,11 +23,15 @@ inline namespace EOSFAST_ISA {
 using SymmetricProducts = std::function<void(const double* V, int k, double* out)>;
 
 struct LanczosOptions {
-  int k = 1;                        // how many, 1 ... dim
-  double tol = 1e-8;                // converged: residual <= tol * largest Ritz value in magnitude
-  std::int64_t max_matvecs = 1100;  // never exceeded; one block of k vectors counts k
+  int k = 1;                     // how many, 1 ... dim
+  double tol = 1e-8;             // converged: residual <= tol * largest Ritz value in magnitude
+  std::int64_t max_matvecs = 0;  // never exceeded, each vector of a block counts; 0: usual_max_matvecs
   std::uint64_t seed = 0;
 };
+
+inline std::int64_t usual_max_matvecs(std::ptrdiff_t dim, int k) {
+  return std::max<std::int64_t>(1000, std::min<std::int64_t>(10 * std::int64_t{dim}, 20'000)) + 100 * std::int64_t{k};
+}
 
 struct SpectrumResult {
   std::vector<double> values;     // (k) descending; NaN where nothing is known

@@ -25,8 +25,8 @@ struct TrackerRule {
 
 class Tracker {
  public:
-  // `tol` as in LanczosOptions, `k` from 1 to dim. One solve takes at most `max_matvecs` products.
-  Tracker(std::ptrdiff_t dim, int k, double tol, std::uint64_t seed, std::int64_t max_matvecs = 1100);
+  // `tol` as in LanczosOptions, `k` from 1 to dim. One solve takes at most usual_max_matvecs products.
+  Tracker(std::ptrdiff_t dim, int k, double tol, std::uint64_t seed);
 
   // The k largest eigenvalues of the next matrix of the trajectory.
   SpectrumResult solve(const SymmetricProducts& products);

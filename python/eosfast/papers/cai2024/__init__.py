@@ -87,7 +87,8 @@ def verify(progress: bool = False) -> list[Check]:
     -------
     list of Check
         C1 (activations), C2 to C6 (theorems on random data), C7 to C13 (the toy of Wu et al.), C14 to C18 (the data of
-        theorem 4.3), C19 to C24 and C27 (XOR), C25 and C26 (single neurons), C29 (a cascade). No C28.
+        theorem 4.3), C19 to C24 and C27 (XOR), C25 and C26 (single neurons), C28 (the exponential loss), C29 (a
+        cascade).
     """
     from eosfast.papers.runs import tracked
 

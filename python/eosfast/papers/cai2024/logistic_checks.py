@@ -1,8 +1,9 @@
-"""Checks of logistic regression, C7 to C13 and C29, and of the two points of theorem 4.3, C14 to C18."""
+"""Checks of logistic regression, C7 to C13, C28 and C29, and of the two points of theorem 4.3, C14 to C18."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from eosfast.papers.runs import finished
 
 from . import simulations as sim
 from .phase_figures import GAMMA
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 COMPUTED = "computed by an independent program"
 WU = "Wu et al. 2024 (arXiv 2402.15926)"
@@ -82,6 +86,52 @@ def start_and_scaling_of_the_toy() -> list[Check]:
     statement = "the same: average loss above [1 + log^2(gamma^2 lr t) + lr^2/4]/(gamma^2 lr t), steps"
     checks.append(compare("C13c", statement, f"{WU}, theorem 1", 0.0, np.sum(above), 0.0))
     return checks
+
+
+# ------------------------------------------------------------------------------------------------ the exponential loss
+
+
+def exponential_loss() -> list[Check]:
+    """C28: two points on which a large step makes the exponential loss diverge, and the logistic loss none.
+
+    Between lr = 1 and 1.9 it depends on gamma: 1.5 diverges for 0.05 and 0.1, not for 0.2 and 0.24.
+    """
+    gammas, start = np.array([0.05, 0.1, 0.2, 0.24]), np.array([0.0, 1.5])
+    source = "Wu, Braverman, Lee 2023 (arXiv 2305.11788); numbers: computed"
+    gamma, lr = (grid.ravel() for grid in np.meshgrid(gammas, [1.9, 2.0, 4.0, 10.0]))
+    kept = int(np.sum(exponential_descent(gamma, lr, start, 3) <= 1e100))  # no comparison holds with NaN
+    setting = "z = (gamma, 1), (gamma, -1), gamma = 0.05 to 0.24, w0 = (0, 1.5)"
+    statement = f"{setting}, exponential loss, lr = 1.9 to 10: runs with a loss of at most 1e100 after 3 steps"
+    checks = [compare("C28a", statement, source, 0, kept, 0)]
+    gamma, lr = (grid.ravel() for grid in np.meshgrid(gammas, [0.1, 0.25, 0.5, 1.0]))
+    T = 10_000
+    ends = exponential_descent(gamma, lr, start, T) * (1.0 + gamma**2 * lr * T)
+    statement = "the same, lr = 0.1 to 1: L (1 + gamma^2 lr t) at t = 10^4"
+    checks.append(compare("C28b", statement, f"{source}; rate: derived", 1.0, farthest(ends, 1.0), 2e-3))
+    T, ends = 10**5, []
+    for one in gammas:
+        model = LogisticRegression(Dataset([[one, 1.0], [one, -1.0]], [1.0, 1.0]))
+        loss = sim.run(model, start, 10.0, T, [0, T]).loss[-1]
+        ends.append(float(loss) * (1.0 + one**2 * 10.0 * T))
+    statement = "the same, logistic loss, lr = 10: L (1 + gamma^2 lr t) at t = 10^5"
+    return [*checks, compare("C28c", statement, f"{source}; rate: derived", 1.0, farthest(ends, 1.0), 1e-2)]
+
+
+def exponential_descent(
+    gamma: NDArray[np.float64], lr: NDArray[np.float64], start: NDArray[np.float64], num_steps: int
+) -> NDArray[np.float64]:
+    """Loss ``mean_i exp(-z_i.w)`` after gradient descent on z = (gamma, 1), (gamma, -1), for arrays of gamma and lr;
+    infinite or NaN where the run diverges.
+
+    No model has this loss: with two weights and few steps a recursion in NumPy does. Loss and both derivatives are
+    means of the exponentials, ``dL/du = -gamma (p + q)/2``, ``dL/dv = (q - p)/2``.
+    """
+    u, v = np.full_like(gamma, start[0]), np.full_like(gamma, start[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(num_steps):
+            p, q = np.exp(-gamma * u - v), np.exp(-gamma * u + v)
+            u, v = u + lr * gamma * (p + q) / 2.0, v + lr * (p - q) / 2.0
+        return np.asarray((np.exp(-gamma * u - v) + np.exp(-gamma * u + v)) / 2.0)
 
 
 # -------------------------------------------------------------------------------------------------------- not separable
@@ -161,6 +211,7 @@ ROWS = (
     oscillation_of_the_toy,
     limit_of_the_toy,
     start_and_scaling_of_the_toy,
+    exponential_loss,
     two_points,
     acceleration,
     cascade,

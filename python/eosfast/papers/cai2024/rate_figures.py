@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = (BLACK, SKY, BLUE, ORANGE, VERMILION)  # from the smallest step size to the largest
-LIMIT_LINE: dict[str, Any] = {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.0, "zorder": 3}
 
 
 def _name(lr: float) -> str:
