@@ -14,7 +14,7 @@ inline namespace EOSFAST_ISA {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kRegisterBytes = 64, kTileRows = 8, kDotRows = 4, kDotColumns = 4;
+constexpr int kRegisterBytes = 64, kTileRows = 8, kDotRows = 6, kDotColumns = 4;
 #elif defined(__AVX2__)
 constexpr int kRegisterBytes = 32, kTileRows = 6, kDotRows = 3, kDotColumns = 2;
 #else
