@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 import numpy as np
 
@@ -54,6 +53,8 @@ def available_memory() -> int | None:
     """Return the bytes that can still be allocated without swapping, within the limit of the container if there is one;
     None if unknown.
     """
+    from pathlib import Path  # on first use
+
     free = None
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -67,6 +68,8 @@ def available_memory() -> int | None:
 
 
 def _container_memory() -> int | None:
+    from pathlib import Path
+
     group = Path("/sys/fs/cgroup")
     try:
         limit, used = ((group / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -90,6 +89,8 @@ def described(value: Any) -> Any:
 
 
 def _checksum(*arrays: NDArray[Any]) -> str:
+    import hashlib  # on first use
+
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)

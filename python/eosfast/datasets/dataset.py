@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
@@ -154,6 +155,7 @@ def from_recipe(recipe: Mapping[str, Any]) -> Dataset:
         raise TypeError(f"a recipe of data must be a mapping with a name and arguments, got {shown(recipe)}")
     arguments = dict(recipe)
     name = arguments.pop("name", None)
+    import_module("eosfast.datasets.cifar")  # the generator that is loaded on first use
     if not isinstance(name, str) or name not in _GENERATORS:
         raise ValueError(f"name of data must be {one_of(str(name), _GENERATORS)}, got {shown(name)}")
     parameters = inspect.signature(_GENERATORS[name]).parameters

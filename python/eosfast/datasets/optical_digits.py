@@ -5,14 +5,13 @@ optical_digits.md, the data in optical_digits.npz).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
 from eosfast.datasets.classes import belonging, checked_classes, checked_count, targets
 from eosfast.datasets.dataset import Dataset, generated, generator
 
-FILE = Path(__file__).with_suffix(".npz")
+FILE = __file__.removesuffix(".py") + ".npz"
 LARGEST_PIXEL = 16
 
 
