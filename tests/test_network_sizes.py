@@ -65,13 +65,12 @@ def test_samples_with_zeros(n, d):
         agree(eos.MLP(holes, (9, 5), "gelu", "logistic", reduce=reduce))
 
 
-def test_zeros_hide_no_nan():
-    X = samples(40, 60).X.copy()
+@pytest.mark.parametrize(("n", "reduce"), [(40, True), (40, False), (90, True)])
+def test_zeros_hide_no_nan(n, reduce):
+    X = samples(n, 60).X.copy()
     X[:, :2] = X[:, -2:] = 0.0
-    for model in (
-        eos.MLP(eos.Dataset(X, np.sign(X[:, 30])), (4,), "tanh", "logistic"),
-        eos.LogisticRegression(eos.Dataset(X, np.sign(X[:, 30]))),
-    ):
+    data = eos.Dataset(X, np.sign(X[:, 30]))
+    for model in (eos.MLP(data, (4,), "tanh", "logistic", reduce=reduce), eos.LogisticRegression(data, reduce=reduce)):
         w, v = model.init(0), np.ones(model.dim)
         for at in (0, 1, 59):
             poisoned = w.copy()

@@ -119,6 +119,8 @@ FeedForward<T>::FeedForward(const Config& config)
   X_rows_ = nonzero_rows<Range>(X_, 1);
   X_transposed_rows_ =
       nonzero_rows<Range>(X_transposed_, X_.width());  // a product enters whole panels of its left side
+  has_holes_ = std::any_of(X_rows_.begin(), X_rows_.end(),
+                           [this](const Range& rows) { return rows.from > 0 || rows.to < X_.rows(); });
 }
 
 template <class T>

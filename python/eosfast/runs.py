@@ -88,13 +88,12 @@ class Runs:
         """Yield boxes that together cover the grid."""
         for index in product(*(self._segments(dim) for dim in range(len(self.grid.shape)))):
             models, which = self._models(index)
-            model_index = which if len(models) > 1 else None
             columns = [*self._optimizer_columns(index), *self._lane_columns(index)]
             if isinstance(self.model, Network):
                 yield self._network_box(index, models, which, columns)
             else:
                 columns += self._weight_columns(index, models, which)
-                yield Box(index, models, model_index, columns)
+                yield Box(index, models, which if len(models) > 1 else None, columns)
 
     def _network_box(
         self,

@@ -84,6 +84,26 @@ struct Reducer {
 inline constexpr int kLongestPeriod = 64;
 inline constexpr int kWindow = 4 * kLongestPeriod;  // iterates that the period is read off
 
+// The smallest p <= 64 with which the last 4 p iterates repeat to 1e-6 of their size; 0 if there is none. iterate(back)
+// is the one `back` steps before the last, of `available` ones.
+template <class Iterate>
+int smallest_period(std::int64_t available, std::ptrdiff_t dim, Iterate&& iterate) {
+  for (int p = 1; p <= kLongestPeriod && 4 * p <= available; ++p) {
+    double size = 0.0, change = 0.0;
+    for (int back = 0; back < 4 * p; ++back) {
+      const auto* const now = iterate(back);
+      const auto* const before = back < 3 * p ? iterate(back + p) : now;
+      for (std::ptrdiff_t i = 0; i < dim; ++i) {
+        const auto value = static_cast<double>(now[i]);
+        size = std::max(size, std::abs(value));
+        change = std::max(change, std::abs(value - static_cast<double>(before[i])));
+      }
+    }
+    if (change <= 1e-6 * size) return p;
+  }
+  return 0;
+}
+
 // The whole order. complete() derives the windows: until `from` nothing looks at a quantity.
 struct Plan {
   std::int64_t num_steps = 0;

@@ -152,24 +152,12 @@ void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, R
   }
 }
 
-// The smallest p <= 64 with which the last 4 p iterates repeat to 1e-6 of their size; 0 if there is none.
 template <class M, class O>
 int period_of(const Run<M, O>& run, int dim) {
   const auto available = static_cast<std::int64_t>(std::min<double>(run.t + 1.0, kWindow));
-  const auto iterate = [&](std::int64_t back) {
+  return smallest_period(available, dim, [&](int back) {
     return run.ring.data() + static_cast<std::size_t>((run.head - 1 - back + 2 * kRing) % kRing) * M::kMaxDim;
-  };
-  for (int p = 1; p <= kLongestPeriod && 4 * p <= available; ++p) {
-    double size = 0.0, change = 0.0;
-    for (int back = 0; back < 4 * p; ++back) {
-      for (int i = 0; i < dim; ++i) {
-        size = std::max(size, std::abs(iterate(back)[i]));
-        if (back < 3 * p) change = std::max(change, std::abs(iterate(back)[i] - iterate(back + p)[i]));
-      }
-    }
-    if (change <= 1e-6 * size) return p;
-  }
-  return 0;
+  });
 }
 
 }  // namespace EOSFAST_ISA

@@ -83,23 +83,11 @@ class Gather {
   double lyapunov() const { return log_growth_ / (static_cast<double>(descent_.t()) - plan_.tangent_from); }
   Values last_values(const Wants& wants) { return quantities(wants); }
 
-  // The smallest p <= 64 with which the last 4 p iterates repeat to 1e-6 of their size; 0 if there is none.
   std::int64_t period() const {
     const auto available = static_cast<std::int64_t>(ring_.size());
-    const auto iterate = [&](std::int64_t back) -> const std::vector<T>& {
-      return ring_[static_cast<std::size_t>((head_ - 1 - back + 2 * available) % available)];
-    };
-    for (std::int64_t p = 1; p <= kLongestPeriod && 4 * p <= available; ++p) {
-      double size = 0.0, change = 0.0;
-      for (std::int64_t back = 0; back < 4 * p; ++back)
-        for (std::size_t i = 0; i < static_cast<std::size_t>(dim_); ++i) {
-          const auto now = static_cast<double>(iterate(back)[i]);
-          size = std::max(size, std::abs(now));
-          if (back < 3 * p) change = std::max(change, std::abs(now - static_cast<double>(iterate(back + p)[i])));
-        }
-      if (change <= 1e-6 * size) return p;
-    }
-    return 0;
+    return smallest_period(available, dim_, [&](int back) {
+      return ring_[static_cast<std::size_t>((head_ - 1 - back + 2 * available) % available)].data();
+    });
   }
 
  private:
