@@ -3,9 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <thread>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -39,6 +42,25 @@ void parallel(int num_threads, Work&& work) {
   (void)num_threads;
 #endif
   work(0);
+}
+
+// work(thread) once in each of num_threads threads; the caller, which alone hears Ctrl-C, then calls listen() until the
+// last of the others is done.
+template <class Work, class Listen>
+void parallel_listening(int num_threads, Work&& work, Listen&& listen) {
+  std::atomic<int> working{0};
+  parallel(num_threads, [&](int thread) {
+    working.fetch_add(1);
+    struct Leaving {
+      std::atomic<int>& working;
+      ~Leaving() { working.fetch_sub(1); }
+    } leaving{working};
+    work(thread);
+    while (thread == 0 && working.load() > 1) {
+      listen();
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  });
 }
 
 // work(i) for 0 <= i < count, in contiguous parts.

@@ -7,10 +7,7 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -30,15 +27,8 @@ class Ensemble {
 
   // Returns how many runs are finished.
   std::int64_t run(int num_threads) {
-    parallel(num_threads, [&](int thread) {
-      working_.fetch_add(1);
-      struct Leaving {
-        std::atomic<int>& working;
-        ~Leaving() { working.fetch_sub(1); }
-      } leaving{working_};
-      Worker(*this, num_threads).work();
-      if (thread == 0) wait_for_the_others();
-    });
+    parallel_listening(
+        num_threads, [&](int) { Worker(*this, num_threads).work(); }, [&] { token_.poll(ledger_.done()); });
     return ledger_.done();
   }
 
@@ -277,17 +267,8 @@ class Ensemble {
     Slot slots_[kSlots];
   };
 
-  // The caller's thread alone hears Ctrl-C: it listens until the last run is done.
-  void wait_for_the_others() {
-    while (working_.load() > 1) {
-      token_.poll(ledger_.done());
-      std::this_thread::sleep_for(std::chrono::microseconds(100));
-    }
-  }
-
   Ledger<M, O> ledger_;
   StopToken& token_;
-  std::atomic<int> working_{0};
 };
 
 }  // namespace EOSFAST_ISA

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <thread>
 #include <vector>
 
 #include "eosfast/dynamics/gather.hpp"
@@ -21,17 +19,13 @@ class Fleet {
 
   std::int64_t run() {
     const bool alone = grid_.num_runs == 1;
-    const int threads = alone ? 1 : call_.num_threads;
-    parallel(threads, [&](int thread) {
-      working_.fetch_add(1);
-      struct Leaving {
-        std::atomic<int>& working;
-        ~Leaving() { working.fetch_sub(1); }
-      } leaving{working_};
-      for (std::int64_t number; (number = next_.fetch_add(1)) < grid_.num_runs && !call_.token.requested();)
-        run_one(number, alone ? call_.num_threads : 1);
-      if (thread == 0) wait_for_the_others();
-    });
+    parallel_listening(
+        alone ? 1 : call_.num_threads,
+        [&](int) {
+          for (std::int64_t number; (number = next_.fetch_add(1)) < grid_.num_runs && !call_.token.requested();)
+            run_one(number, alone ? call_.num_threads : 1);
+        },
+        [&] { poll(); });
     return done_.load();
   }
 
@@ -63,8 +57,7 @@ class Fleet {
     Snapshot anchor;
     if (stop.steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
     while (status == Status::pending && descent.t() < call_.plan.num_steps) {
-      if (descent.t() % patience == 0 && call_.token.poll(done_.load(std::memory_order_relaxed)))
-        return Status::interrupted;
+      if (descent.t() % patience == 0 && poll()) return Status::interrupted;
       gather.observe();
       gather.step();
       status = descent.verdict(stop);
@@ -122,26 +115,18 @@ class Fleet {
     LanczosOptions options;
     options.tol = std::is_same_v<T, double> ? 1e-6 : 1e-4;
     options.seed = call_.plan.seed;
-    SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr,
-                                    [this] { return call_.token.poll(done_.load(std::memory_order_relaxed)); });
+    SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr, [this] { return poll(); });
     with_zeros(result, zeros, 1);
     return result.converged[0] ? result.values[0] : std::numeric_limits<double>::quiet_NaN();
   }
 
-  // The caller's thread alone hears Ctrl-C: it listens until the last run is done.
-  void wait_for_the_others() {
-    while (working_.load() > 1) {
-      call_.token.poll(done_.load(std::memory_order_relaxed));
-      std::this_thread::sleep_for(std::chrono::microseconds(100));
-    }
-  }
+  bool poll() const { return call_.token.poll(done_.load(std::memory_order_relaxed)); }
 
   const std::vector<const Network<T>*>& networks_;
   const std::vector<std::ptrdiff_t>& zeros_;
   const SweepCall& call_;
   const SweepGrid& grid_;
   std::atomic<std::int64_t> next_{0}, done_{0};
-  std::atomic<int> working_{0};
 };
 
 }  // namespace EOSFAST_ISA
