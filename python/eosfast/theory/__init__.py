@@ -3,7 +3,7 @@
 `single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it,
 `logistic` logistic regression with large step sizes, `margins` the margins of a classifier and of a data set, and
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
-in the limit.
+in the limit; `quadratic_regression` and `quadratic_edge` second-order regression.
 Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
@@ -53,6 +53,29 @@ from .mean_model import (
     smoothed_relu_inverse,
     stable_bias_limit,
 )
+from .quadratic_edge import (
+    T_nullcline,
+    TwoSteps,
+    edge_excess,
+    quadratic_edge_limit,
+    quadratic_flow_limit,
+    quadratic_limit,
+    two_step,
+    two_step_coefficients,
+    z_nullcline,
+)
+from .quadratic_regression import (
+    catapult_step,
+    curvature_of_modes,
+    initial_curvature,
+    mode_step,
+    mode_weights,
+    realisable_z,
+    residual_step,
+    sharpening_rate,
+    two_mode_start,
+    two_mode_step,
+)
 from .rates import loss_rate, xor_counts, xor_rate
 from .single_neuron import (
     Shape,
@@ -86,19 +109,25 @@ __all__ = [
     "LogisticMinimum",
     "PhaseTimes",
     "Shape",
+    "T_nullcline",
+    "TwoSteps",
     "accelerated_step",
     "alignment_bound",
     "auxiliary_margin",
     "average_loss_bound",
     "average_potential_bound",
+    "catapult_step",
+    "curvature_of_modes",
     "edge_bias",
     "edge_bias_limit",
+    "edge_excess",
     "edge_gap",
     "edge_gap_factor",
     "edge_lr",
     "flow_bias_limit",
     "flow_regime_sharpness",
     "hard_margin",
+    "initial_curvature",
     "iota",
     "linear_accuracy",
     "log_margin_ratio",
@@ -111,11 +140,13 @@ __all__ = [
     "logistic_transition_bound",
     "loss_rate",
     "loss_shape",
+    "mode_step",
+    "mode_weights",
     "monotone_threshold",
     "network_constants",
     "norm_growth_bounds",
-    "normalised_margin",
     "normal_cdf",
+    "normalised_margin",
     "one_step_bounds",
     "origin_sharpness",
     "oscillation_envelope",
@@ -124,7 +155,13 @@ __all__ = [
     "phase_times",
     "phase_transition_bound",
     "psi",
+    "quadratic_edge_limit",
+    "quadratic_flow_limit",
+    "quadratic_limit",
+    "realisable_z",
     "regime_sharpness",
+    "residual_step",
+    "sharpening_rate",
     "slow_line",
     "smallest_output",
     "smoothed_margin",
@@ -136,7 +173,12 @@ __all__ = [
     "stable_threshold",
     "steps_to_edge",
     "two_layer_constants",
+    "two_mode_start",
+    "two_mode_step",
+    "two_step",
+    "two_step_coefficients",
     "weight_norm_bound",
     "xor_counts",
     "xor_rate",
+    "z_nullcline",
 ]
