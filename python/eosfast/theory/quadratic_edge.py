@@ -5,7 +5,7 @@ The model has the eigenvalues 1 and -epsilon; z, T = lr ||J||^2, a, b and ``offs
 parameter b, which has a 2-cycle ``T = 2/(1 - z)`` for b > 2; for small epsilon the run comes slowly down that curve, on
 an invariant curve next to it, and ends where that meets z = 0: at ``T = 2 - epsilon/2 + O(epsilon^2)``.
 
-That the end is 2 - O(epsilon) is a theorem of Agarwala, Pedregosa, Pennington 2022 (arXiv 2210.04860); formulas with
+That the end is 2 - O(epsilon) is a theorem of Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860); formulas with
 more than that were derived for this package.
 """
 
@@ -258,7 +258,7 @@ def quadratic_edge_limit(epsilon: ArrayLike, offset: ArrayLike = 0.0, order: int
 
     References
     ----------
-    Agarwala, Pedregosa, Pennington 2022 (arXiv 2210.04860), theorem on the two-dimensional model.
+    Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860), theorem on the two-dimensional model.
 
     Examples
     --------

@@ -59,7 +59,7 @@ def two_mode_step(z: ArrayLike, T: ArrayLike, epsilon: ArrayLike, offset: ArrayL
 
     References
     ----------
-    Agarwala, Pedregosa, Pennington 2022 (arXiv 2210.04860), section 2.1 for the model.
+    Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860), section 2.1 for the model.
 
     Examples
     --------
@@ -257,7 +257,7 @@ def catapult_step(z: ArrayLike, T: ArrayLike, omega: ArrayLike = 1.0) -> Pair:
 
     References
     ----------
-    Agarwala, Pedregosa, Pennington 2022 (arXiv 2210.04860); Lewkowycz et al. 2020 (arXiv 2003.02218).
+    Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860); Lewkowycz et al. 2020 (arXiv 2003.02218).
 
     Examples
     --------
@@ -305,7 +305,7 @@ def residual_step(
 
     References
     ----------
-    Agarwala, Pedregosa, Pennington 2022 (arXiv 2210.04860), for the model.
+    Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860), for the model.
 
     Examples
     --------
@@ -385,7 +385,7 @@ def sharpening_rate(D: ArrayLike, P: ArrayLike, sigma_z: ArrayLike, sigma_Q: Arr
 
     References
     ----------
-    Agarwala, Pedregosa, Pennington 2022 (arXiv 2210.04860).
+    Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860).
 
     Examples
     --------
