@@ -17,6 +17,7 @@ from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
 from eosfast.models import (
     MLP,
+    LinearNetwork,
     LogisticRegression,
     MeanModel,
     ScalarProduct,
@@ -54,6 +55,7 @@ __all__ = [
     "LogisticRegression",
     "TwoLayerNetwork",
     "MLP",
+    "LinearNetwork",
     "activation",
     "HuberizedReLU",
     "Leaky",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eosfast.models.base import Model
+from eosfast.models.linear_network import LinearNetwork
 from eosfast.models.logistic_regression import LogisticRegression
 from eosfast.models.mean_model import MeanModel
 from eosfast.models.mlp import MLP
@@ -13,6 +14,7 @@ from eosfast.models.two_layer_network import TwoLayerNetwork
 
 __all__ = [
     "MLP",
+    "LinearNetwork",
     "LogisticRegression",
     "MeanModel",
     "Model",
