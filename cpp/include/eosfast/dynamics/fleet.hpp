@@ -67,8 +67,8 @@ class Fleet {
     std::unique_ptr<Run> held = next(1);
     while (held) {
       const auto which = held->which;
-      const auto* const small = dynamic_cast<const TwoLayerLanes*>(networks_[which]);
-      if (!small || !TwoLayerOctet::suits(*small)) {
+      auto octet = networks_[which]->octet();
+      if (!octet) {
         go_on(std::move(held));
         held = next(1);
         continue;
@@ -77,7 +77,7 @@ class Fleet {
         if (!held) held = next(1);
         return held && held->which == which ? std::move(held) : nullptr;
       };
-      OctetRuns<O>(*small, call_.plan)
+      OctetRuns<O>(*networks_[which], std::move(octet), call_.plan)
           .go(of_same_network, [this](std::unique_ptr<Run> run) { go_on(std::move(run)); }, [this] { return poll(); });
     }
   }

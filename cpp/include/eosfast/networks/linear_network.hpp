@@ -26,6 +26,7 @@ class LinearNetwork final : public Network<double> {
   std::ptrdiff_t dim() const override { return dim_; }
   std::ptrdiff_t num_outputs() const override { return static_cast<std::ptrdiff_t>(Y_.size()); }
   std::unique_ptr<Pass<double>> pass(int num_threads) const override;
+  std::unique_ptr<Octet> octet() const override;
   int patience() const override;
 
   const std::vector<std::ptrdiff_t>& widths() const { return widths_; }
