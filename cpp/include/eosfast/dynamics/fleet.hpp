@@ -141,7 +141,7 @@ class Fleet {
         to += out.weight_stride;
       }
     }
-    const std::vector<double> own = own_quantities(network, descent, zeros);
+    const std::vector<double> own = own_quantities(*networks_[which], descent, zeros_[which]);
     for (std::size_t i = 0; i < own.size(); ++i) put(out.own[i].second, own[i]);
     if (out.period) put(out.period, status == Status::diverged ? std::int64_t{0} : gather.period());
     if (out.lyapunov) put(out.lyapunov, gather.lyapunov());
