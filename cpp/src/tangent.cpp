@@ -19,6 +19,13 @@ double proven(const SpectrumResult& found, std::size_t i) {
   return found.converged[i] ? found.values[i] : std::numeric_limits<double>::quiet_NaN();
 }
 
+std::vector<OwnQuantity> tangent_quantities(const std::vector<OwnQuantity>& own) {
+  std::vector<OwnQuantity> out;
+  std::copy_if(own.begin(), own.end(), std::back_inserter(out),
+               [](const OwnQuantity& one) { return is_tangent_quantity(one.name); });
+  return out;
+}
+
 }  // namespace
 
 bool is_tangent_quantity(std::string_view name) {
@@ -28,11 +35,13 @@ bool is_tangent_quantity(std::string_view name) {
 
 template <class T>
 Tangent<T>::Tangent(const Network<T>& network, std::ptrdiff_t unseen, const std::vector<OwnQuantity>& own, double tol,
-                    std::uint64_t seed)
-    : network_(network), unseen_(unseen), tol_(tol), seed_(seed) {
-  std::copy_if(own.begin(), own.end(), std::back_inserter(wanted_),
-               [](const OwnQuantity& one) { return is_tangent_quantity(one.name); });
-}
+                    double vector_tol, std::uint64_t seed)
+    : network_(network),
+      unseen_(unseen),
+      wanted_(tangent_quantities(own)),
+      tol_(tol),
+      kernel_tol_(wants_top_mode() ? vector_tol : tol),
+      seed_(seed) {}
 
 template <class T>
 bool Tangent<T>::wants(std::string_view name) const {
@@ -50,7 +59,7 @@ void Tangent<T>::write(Pass<T>& pass, std::int64_t row, bool solves, const std::
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   for (const OwnQuantity& own : wanted_) std::fill_n(own.data + row * own.width, own.width, nan);
   std::vector<double> residual;
-  if (wants("residual") || wants("z1") || wants("q1_max") || wants("q1_min")) {
+  if (wants("residual") || wants_top_mode()) {
     residual.resize(static_cast<std::size_t>(network_.num_outputs()));
     in_precision<T>(nullptr, 0, network_.num_outputs(), residual.data(), [&](const T*, T* to) { pass.residual(to); });
     put("residual", row, residual);
@@ -70,7 +79,7 @@ void Tangent<T>::solve(Pass<T>& pass, std::int64_t row, const std::vector<double
   std::ptrdiff_t k = 1;
   for (const OwnQuantity& own : wanted_)
     if (own.name == "ntk_eigs") k = own.width;
-  if (!kernel_) kernel_.emplace(outputs, static_cast<int>(k), tol_, seed_);
+  if (!kernel_) kernel_.emplace(outputs, static_cast<int>(k), kernel_tol_, seed_);
   std::vector<T> pulled;
   const SpectrumResult found = kernel_->solve([&](const double* U, int count, double* out) {
     if (stop()) throw Stopped{};

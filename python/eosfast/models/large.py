@@ -45,7 +45,8 @@ class LargeModel(Model):
         ``residual``, ``f - y``; ``z1 = v1 . (f - y)``, v1 the top eigenvector of the kernel; ``q1_max`` and ``q1_min``,
         the extreme eigenvalues of ``curvature_operator(w, v1)``. The sign of v1 is continued along a run and such that
         z1 >= 0 at first; in a sweep, where only the last iterate is looked at, z1 >= 0 there. NaN where an eigenvalue
-        does not converge.
+        does not converge. With ``Record(tol=...)`` the vector v1 is solved for to tol/10: z1 has errors of that order,
+        relative to the norm of the residual and to the gap between the first two eigenvalues.
         """
         return (*KERNEL_QUANTITIES, *RESIDUAL_QUANTITIES) if self._squared else KERNEL_QUANTITIES
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -211,7 +212,11 @@ class NetworkRun final : public Runner {
     for (const OwnQuantity& own : out.own)
       if (!is_tangent_quantity(own.name))
         descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
-    if (!tangent_) tangent_.emplace(network_, zeros_, out.own, out.tol, out.seed);
+    if (!tangent_) {
+      constexpr double kFinest = 100.0 * std::numeric_limits<T>::epsilon();
+      const double vector_tol = std::min(out.tol, std::max(0.1 * out.tol, kFinest));
+      tangent_.emplace(network_, zeros_, out.own, out.tol, vector_tol, out.seed);
+    }
     tangent_->write(descent_.here(), row, solves && std::isfinite(descent_.loss()),
                     [this] { return token_.poll(now()); });
     if (!out.wants_eigenvalues()) return;

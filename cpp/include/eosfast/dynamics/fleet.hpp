@@ -154,7 +154,7 @@ class Fleet {
     for (std::size_t i = 0; i < values.size(); ++i) own.push_back({call_.out.own[i].first, 1, &values[i]});
     for (const OwnQuantity& one : own)
       if (!is_tangent_quantity(one.name)) descent.here().quantity(one.name, descent.weight_norm(), one.data);
-    Tangent<T>(network, zeros, own, kLastTol, call_.plan.seed)
+    Tangent<T>(network, zeros, own, kLastTol, kLastTol, call_.plan.seed)
         .write(descent.here(), 0, std::isfinite(descent.loss()), [this] { return poll(); });
     return values;
   }

@@ -28,8 +28,9 @@ template <class T>
 class Tangent {
  public:
   // Of `own` those that are such quantities. unseen: zeros that the curvature has besides, outside the row space.
+  // vector_tol: instead of `tol` where v1 itself is needed; the error of a value is the square of its vector's.
   Tangent(const Network<T>& network, std::ptrdiff_t unseen, const std::vector<OwnQuantity>& own, double tol,
-          std::uint64_t seed);
+          double vector_tol, std::uint64_t seed);
 
   // The quantities where `pass` is into a row; eigenvalues are NaN unless `solves`, where a solve has not converged,
   // and where `stop`, which is asked before each product, ends it.
@@ -37,6 +38,7 @@ class Tangent {
 
  private:
   bool wants(std::string_view name) const;
+  bool wants_top_mode() const { return wants("z1") || wants("q1_max") || wants("q1_min"); }
   void put(std::string_view name, std::int64_t row, const std::vector<double>& values) const;
   void solve(Pass<T>& pass, std::int64_t row, const std::vector<double>& residual, const std::function<bool()>& stop);
   void orient(std::vector<double>& v1, const std::vector<double>& residual);
@@ -45,7 +47,7 @@ class Tangent {
   const Network<T>& network_;
   const std::ptrdiff_t unseen_;
   std::vector<OwnQuantity> wanted_;
-  const double tol_;
+  const double tol_, kernel_tol_;
   const std::uint64_t seed_;
   std::vector<double> v1_;                            // of the last solve
   std::optional<Tracker> kernel_, highest_, lowest_;  // made when they are needed
