@@ -305,6 +305,11 @@ class Model(ValueObject):
         """
         return None
 
+    @property
+    def _num_outputs(self) -> int:
+        """How many outputs the model has, of which the tangent kernel can be recorded; 0: none."""
+        return 0
+
     def _weights(self, w: object, name: str = "w") -> NDArray[np.float64]:
         w = numbers_array(name, w)
         if w.shape != (self.dim,):
