@@ -7,6 +7,7 @@ from eosfast.models.linear_network import LinearNetwork
 from eosfast.models.logistic_regression import LogisticRegression
 from eosfast.models.mean_model import MeanModel
 from eosfast.models.mlp import MLP
+from eosfast.models.quadratic_regression import QuadraticRegression
 from eosfast.models.scalar_product import ScalarProduct
 from eosfast.models.single_neuron import SingleNeuron
 from eosfast.models.threshold_neuron import ThresholdNeuron
@@ -18,6 +19,7 @@ __all__ = [
     "LogisticRegression",
     "MeanModel",
     "Model",
+    "QuadraticRegression",
     "ScalarProduct",
     "SingleNeuron",
     "ThresholdNeuron",

@@ -281,7 +281,7 @@ class Model(ValueObject):
         return self
 
     @property
-    def random(self) -> bool:
+    def is_random(self) -> bool:
         """Whether `with_seed` draws data anew."""
         return False
 
