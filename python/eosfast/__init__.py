@@ -17,14 +17,18 @@ from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
 from eosfast.models import (
     MLP,
+    CurvedValley,
     LogisticRegression,
     MeanModel,
+    Scalar1D,
     ScalarProduct,
+    ScaleInvariant,
+    SelfStabilization,
     SingleNeuron,
     ThresholdNeuron,
     TwoLayerNetwork,
 )
-from eosfast.optimizers import GD, HeavyBall, Nesterov
+from eosfast.optimizers import GD, HeavyBall, Nesterov, NormalizedGD
 from eosfast.record import Record
 from eosfast.resources import build_info
 from eosfast.spectrum import Spectrum, lanczos, spectral_density
@@ -47,10 +51,15 @@ __all__ = [
     "GD",
     "HeavyBall",
     "Nesterov",
+    "NormalizedGD",
     "SingleNeuron",
     "ScalarProduct",
     "MeanModel",
     "ThresholdNeuron",
+    "Scalar1D",
+    "SelfStabilization",
+    "CurvedValley",
+    "ScaleInvariant",
     "LogisticRegression",
     "TwoLayerNetwork",
     "MLP",

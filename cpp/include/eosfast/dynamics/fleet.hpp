@@ -1,6 +1,7 @@
 // Many runs of networks: threads take whole runs from a common queue; a single run has all threads inside its products.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -14,8 +15,9 @@ inline namespace EOSFAST_ISA {
 template <class T, class O>
 class Fleet {
  public:
-  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const SweepCall& call)
-      : networks_(networks), zeros_(zeros), call_(call), grid_(call.grid) {}
+  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const O& rule,
+        const SweepCall& call)
+      : networks_(networks), zeros_(zeros), rule_(rule), call_(call), grid_(call.grid) {}
 
   std::int64_t run() {
     const bool alone = grid_.num_runs == 1;
@@ -34,15 +36,15 @@ class Fleet {
     const auto which =
         grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
     const Network<T>& network = *networks_[which];
-    double fields[O::kFields];
-    for (std::size_t i = 0; i < O::kFields; ++i) fields[i] = grid_.get<double>(grid_.columns[i], number);
+    std::array<double, O::kFields> fields;
+    grid_.optimizer_fields(number, grid_.columns.size(), fields.data(), fields.size());
     std::vector<double> w0(static_cast<std::size_t>(network.dim()));
     const char* from = grid_.place(grid_.start, number);
     for (double& w : w0) {
       std::memcpy(&w, from, sizeof w);
       from += grid_.start_stride;
     }
-    Descent<T, O> descent(network, fields, num_threads);
+    Descent<T, O> descent(network, rule_, fields, num_threads);
     descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
     Gather<T, O> gather(descent, network, call_.plan, zeros_[which]);
     const Status status = go(network, descent, gather);
@@ -55,13 +57,14 @@ class Fleet {
     const std::int64_t patience = network.patience();
     Status status = descent.verdict(stop);
     Snapshot anchor;
-    if (stop.steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
+    const bool steady = stop.steady && descent.can_repeat();
+    if (steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
     while (status == Status::pending && descent.t() < call_.plan.num_steps) {
       if (descent.t() % patience == 0 && poll()) return Status::interrupted;
       gather.observe();
       gather.step();
       status = descent.verdict(stop);
-      if (status != Status::pending || !stop.steady || descent.t() % kAnchor != 0) continue;
+      if (status != Status::pending || !steady || descent.t() % kAnchor != 0) continue;
       if (descent.t() < call_.plan.num_steps && descent.is_at(anchor)) {
         gather.go_round(cycle_length(descent));
         return Status::steady;
@@ -124,6 +127,7 @@ class Fleet {
 
   const std::vector<const Network<T>*>& networks_;
   const std::vector<std::ptrdiff_t>& zeros_;
+  const O rule_;
   const SweepCall& call_;
   const SweepGrid& grid_;
   std::atomic<std::int64_t> next_{0}, done_{0};
