@@ -4,7 +4,7 @@
 // of Python are listed, each with its rule, in registry.hpp.
 #pragma once
 
-#include "eosfast/norms.hpp"
+#include "eosfast/norm.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {

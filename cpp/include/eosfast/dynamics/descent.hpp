@@ -11,7 +11,7 @@
 
 #include "eosfast/dynamics/recorder.hpp"
 #include "eosfast/networks/network.hpp"
-#include "eosfast/norms.hpp"
+#include "eosfast/norm.hpp"
 #include "eosfast/optimizers.hpp"
 #include "eosfast/spectrum/tracker.hpp"
 

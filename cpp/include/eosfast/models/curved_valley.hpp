@@ -11,7 +11,7 @@
 
 #include "eosfast/config.hpp"
 #include "eosfast/math.hpp"
-#include "eosfast/norms.hpp"
+#include "eosfast/norm.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "eosfast/config.hpp"
-#include "eosfast/norms.hpp"
+#include "eosfast/norm.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {

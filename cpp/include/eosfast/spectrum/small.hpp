@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "eosfast/norms.hpp"
+#include "eosfast/norm.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
