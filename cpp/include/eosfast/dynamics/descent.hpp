@@ -60,7 +60,16 @@ class Descent {
     moved();
   }
 
+  // On to an iterate that was computed elsewhere.
+  void stand_at(std::int64_t t, std::vector<T> w, std::vector<T> velocity) {
+    w_ = std::move(w);
+    velocity_ = std::move(velocity);
+    t_ = t;
+    moved();
+  }
+
   std::int64_t t() const { return t_; }
+  const T* fields() const { return fields_; }
   const std::vector<T>& w() const { return w_; }
   double loss() { return here().loss(); }
   double weight_norm() const { return norm_of(w_, null_norm_ * std::pow(shrinkage_, static_cast<double>(t_))); }
