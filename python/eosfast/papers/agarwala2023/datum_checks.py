@@ -83,7 +83,7 @@ def step_sizes() -> list[Check]:
 def theorem() -> list[Check]:
     """A7: no run at the edge ends above it, nor farther below than O(epsilon)."""
     epsilon = np.array([0.002, 0.005, 0.01, 0.02])[:, None, None]
-    z, T = np.array([-1.4, -1.2, -1.0, -0.9])[:, None], np.array([0.6, 0.8, 1.0, 1.2])
+    z, T = np.array([-1.3, -1.2, -1.0, -0.9])[:, None], np.array([0.6, 0.8, 1.0, 1.2])
     ends = sim.datum_ends(z, T, epsilon)
     outside = int(np.sum(~((ends <= 2.0) & (ends >= 2.0 - epsilon))))
     statement = "64 runs that reach the edge, epsilon <= 0.02: final curvature not between 2 - epsilon and 2"

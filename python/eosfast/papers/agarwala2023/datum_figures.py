@@ -143,7 +143,7 @@ def _limits(progress: bool) -> xr.Dataset:
     swept, _ = sim.datum_step_sizes(theory.two_mode_start(*START, EPSILON), SWEPT_LRS, EPSILON)
     return xr.Dataset(
         {
-            "gap": (("start", "epsilon"), 2.0 - ends),
+            "gap": (("start", "epsilon"), np.where(np.isfinite(ends), 2.0 - ends, -1.0), {"missing": "-1: no such w"}),
             "gap_of_offset": (("small_epsilon", "offset"), 2.0 - by_offset),
             "swept": ("lr", np.where(np.isfinite(swept), swept, -1.0), {"missing": "-1: diverged"}),
         },
@@ -165,15 +165,9 @@ def _draw_limits(data: xr.Dataset) -> Figure:
     by_epsilon, by_offset, by_lr = figure.subplots(1, 3)
     epsilon = np.geomspace(0.0009, 0.22, 60)
     for start, marker, colour, size in zip(data.start.values, "os", (SKY, VERMILION), (6, 3), strict=True):
-        by_epsilon.plot(
-            data.epsilon,
-            data.gap.sel(start=start),
-            marker,
-            color=colour,
-            markersize=size,
-            label=start,
-            fillstyle="none",
-        )
+        gap = data.gap.sel(start=start)
+        place = (data.epsilon[gap > 0.0], gap[gap > 0.0])
+        by_epsilon.plot(*place, marker, color=colour, markersize=size, label=start, fillstyle="none")
     by_epsilon.plot(epsilon, 2.0 - theory.quadratic_edge_limit(epsilon), color=BLACK, linewidth=0.9, label="series")
     by_epsilon.plot(epsilon, epsilon / 2.0, ":", color=BLACK, label=r"$\epsilon/2$")
     by_epsilon.set(xlabel=r"$\epsilon$", ylabel=r"gap $2-T_\infty$", xscale="log", yscale="log")
@@ -201,15 +195,14 @@ def _draw_swept(ax: Axes, data: xr.Dataset) -> None:
         ax.axvspan(lr[~ended][0] - 0.025, lr[-1], color="0.88", linewidth=0)
         ax.annotate(
             "diverges",
-            (lr[-1], 0.05),
-            xytext=(-3, 0),
-            textcoords="offset points",
-            ha="right",
+            ((lr[~ended][0] + lr[-1]) / 2.0, 1.0),
+            ha="center",
+            va="center",
             rotation=90,
             fontsize="small",
         )
     ax.set(xlabel=label("lr"), ylabel=r"final curvature $T_\infty$", xlim=(0, lr[-1]), ylim=(0, 2.6))
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right", bbox_to_anchor=(0.93, 0.0))
 
 
 # --------------------------------------------------------------------------------------------------------------- starts
@@ -221,7 +214,7 @@ CATAPULT_STARTS = ((0.5, 2.5), (0.3, 3.5), (0.9, 3.0), (0.05, 2.2))
 def _starts(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    rows = [sim.datum_ends(STARTS_Z, T, EPSILON, num_steps=40_000) for T in tracked(STARTS_T, progress, "starts")]
+    rows = [sim.datum_ends(STARTS_Z, T, EPSILON, num_steps=40_000) for T in tracked(list(STARTS_T), progress, "starts")]
     exist = theory.realisable_z(STARTS_T, EPSILON)[1][:, None] >= STARTS_Z
     ends = np.array(rows)
     paths = np.array([sim.catapult_path(*start, 400) for start in CATAPULT_STARTS])

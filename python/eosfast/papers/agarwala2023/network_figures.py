@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------------------------------------------------ two steps
 
-RANDOM_CASE, RANDOM_WINDOW = (0.4, 1.0, 0), (60, 400)  # s, l_0, seed
+RANDOM_CASE, RANDOM_WINDOW = (0.4, 1.0, 9), (60, 400)  # s, l_0, seed
 FIRST, LAST = 2_000, 3_200
 
 
@@ -38,7 +38,13 @@ def _top_mode(_progress: bool) -> xr.Dataset:
     random = other.rename(step="random_step", z1="random_z1", ntk_sharpness="random_curvature").drop_vars("loss")
     data = network.merge(random)
     return data.assign_attrs(
-        lr=sim.LR, n=sim.SAMPLES, s=RANDOM_CASE[0], level=RANDOM_CASE[1], seed=0, eosfast_version=__version__
+        lr=sim.LR,
+        n=sim.SAMPLES,
+        s=RANDOM_CASE[0],
+        level=RANDOM_CASE[1],
+        random_seed=RANDOM_CASE[2],
+        seed=0,
+        eosfast_version=__version__,
     )
 
 

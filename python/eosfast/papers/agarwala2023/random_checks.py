@@ -75,12 +75,14 @@ def ends() -> list[Check]:
 
 
 def top_mode() -> list[Check]:
-    """A16: two steps of the top mode of a random model."""
-    run = sim.random_run(0.4, 1.0, 0, 400).sel(step=slice(60, None))
+    """A16: two steps of the top mode of a random model, a seed with a separate top eigenvalue: where two of them cross,
+    v_1 turns and nothing of the kind holds.
+    """
+    run = sim.random_run(0.4, 1.0, 9, 400).sel(step=slice(60, None))
     law = sim.two_step_law(run.z1.values, run.ntk_sharpness.values)
     slope, correlation = sim.slope_and_correlation(law.expected, law.change)
     _, fall = sim.slope_and_correlation(law.square, law.excess_change)
-    setting = "s = 0.4, l_0 = 1, steps 60 to 400, seed 0"
+    setting = "s = 0.4, l_0 = 1, steps 60 to 400, seed 9"
     source = f"{PAPER} (the relation, in a network)"
     return [
         compare("A16a", f"{setting}: slope of z1(t+2) - z1(t) over 2 y z1", source, 1.0, slope, 0.1),

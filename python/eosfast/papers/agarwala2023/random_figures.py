@@ -7,7 +7,7 @@ s = sigma_z sqrt(D P) sets the sharpening, l_0 = P sigma_J^2 (1 + sqrt(D/P))^2 t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def _draw_runs(data: xr.Dataset) -> Figure:
 
 MAP_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 MAP_LEVELS = (0.1, 0.25, 0.5, 1.0, 1.5, 1.9)
-MAP_SEEDS, MAP_STEPS = 10, 4_000
+MAP_SEEDS, MAP_STEPS = 10, 3_000
 
 
 def _map(progress: bool) -> xr.Dataset:
@@ -113,7 +113,7 @@ def _draw_cells(ax: Axes, data: xr.Dataset, values: np.ndarray, limits: tuple[fl
         if np.isfinite(value):
             dark = (value - limits[0]) / (limits[1] - limits[0]) < 0.55
             text = f"{value:.2f}" if limits[1] != 1.0 else f"{value:g}"
-            style = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else BLACK}
+            style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else BLACK}
             ax.annotate(text, (column, row), **style)
     ax.set_xticks(np.arange(values.shape[1]), [f"{s:g}" for s in data.s.values])
     ax.set_yticks(np.arange(values.shape[0]), [f"{level:g}" for level in data.level.values])
@@ -124,15 +124,15 @@ def _draw_cells(ax: Axes, data: xr.Dataset, values: np.ndarray, limits: tuple[fl
 
 TRAP = (0.45, 0.25, 11)  # s, l_0, seed
 TRAP_STEPS = 6_000
-TRAP_MAP, TRAP_SEEDS, TRAP_LOSS = (0.4, 0.5), 24, 1e-8
+TRAP_MAP, TRAP_SEEDS, TRAP_LOSS = (0.4, 0.5), 20, 1e-8
 
 
 def _trap(_progress: bool) -> xr.Dataset:
     run = sim.random_run(*TRAP, TRAP_STEPS).drop_vars("z1")
     models = [sim.random_model(*TRAP_MAP, seed) for seed in range(TRAP_SEEDS)]
     small = TRAP_LOSS * TRAP_MAP[0] ** 2 / (2.0 * sim.P)
-    loss, first, _ = sim.ends_of(models, TRAP_STEPS, small)
-    _, last, _ = sim.ends_of(models, TRAP_STEPS)
+    loss, first, _ = sim.ends_of(models, MAP_STEPS, small)
+    _, last, _ = sim.ends_of(models, MAP_STEPS)
     data = run.assign(first=("seed", np.where(loss <= small, first, -1.0)), last=("seed", last))
     return data.assign_attrs(s=TRAP[0], level=TRAP[1], seed=TRAP[2], D=sim.D, P=sim.P, eosfast_version=__version__)
 
@@ -184,7 +184,7 @@ FIGURES = (
     PaperFigure(
         "random_map",
         "Where random models with 60 data points and 120 parameters end over s and l_0: the median of the final "
-        "curvature, its spread, and the fractions that converge and diverge within 4000 steps (10 seeds; the rest is "
+        "curvature, its spread, and the fractions that converge and diverge within 3000 steps (10 seeds; the rest is "
         "still oscillating). Converged means a residual below 1e-6 of the start and a curvature below 2.",
         _map,
         _draw_map,

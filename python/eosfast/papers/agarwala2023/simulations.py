@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CONVERGED, OSCILLATING, DIVERGED = 0, 1, 2
 OUTCOMES = "converged oscillating diverged"
+TINY = 1e-22
+"""Loss below which one data point counts as fitted: z < 1.5e-11; rounding keeps it above about 1e-16/epsilon."""
 
 # ------------------------------------------------------------------------------------------------------- one data point
 
@@ -67,7 +69,7 @@ def datum_ends(
         QuadraticRegression(np.diag(q)[None], [y], j[None])
         for q, y, j in zip(eigenvalues, residuals, slopes, strict=True)
     ]
-    stop = Stop(loss=1e-26, diverged=1e6, steady=False)
+    stop = Stop(loss=TINY, diverged=1e6, steady=False)
     runs = finished(
         sweep(
             models[0],
@@ -81,7 +83,7 @@ def datum_ends(
     )
     jacobian = slopes + eigenvalues * runs.weights.values
     curvature = np.sum(jacobian**2, axis=-1)
-    ends[exist] = np.where((runs.loss.values <= 1e-26) & (curvature < 2.0), curvature, np.nan)
+    ends[exist] = np.where((runs.loss.values <= TINY) & (curvature < 2.0), curvature, np.nan)
     return ends
 
 
@@ -199,7 +201,7 @@ def random_map(
     curvature, outcome = np.zeros(shape), np.zeros(shape, dtype=np.int64)
     early = np.zeros(shape[:2], dtype=np.int64)
     for place in tracked(list(np.ndindex(*shape[:2])), progress, "random models"):
-        ends = random_ends(s[place[1]], levels[place[0]], seeds, num_steps)
+        ends = random_ends(float(s[place[1]]), float(levels[place[0]]), seeds, num_steps)
         curvature[place], outcome[place], early[place] = ends
     return xr.Dataset(
         {
