@@ -187,7 +187,8 @@ def _result(
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
     if "weights" in columns:
-        columns["weights"] = model._whole(columns["weights"], start, inner)
+        kept = optimizer.shrinkage() ** columns["step"].astype(np.float64)
+        columns["weights"] = model._whole(columns["weights"], start, inner, kept)
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

@@ -331,15 +331,21 @@ class Network(DataModel, LargeModel):
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
     def _whole(
-        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+        self,
+        rows: NDArray[np.float64],
+        start: NDArray[np.float64],
+        inner: NDArray[np.float64],
+        kept: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         if self._space is None:
             return rows
+        unseen = start - self._outer(inner)
         # One by one: the bits of a matrix product depend on how many rows it has.
-        return np.array([start + self._outer(row) for row in rows - inner])
+        moved = np.array([start + self._outer(row) for row in rows - inner])
+        return moved + np.outer(kept - 1.0, unseen) if np.any(kept != 1.0) else moved
 
     def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
-        """Return the length of what is outside the row space: it never changes along a run."""
+        """Return the length of what is outside the row space of the data, where the loss does not depend on it."""
         if self._space is None:
             return 0.0
         return float(np.linalg.norm(w - self._outer(inner)))

@@ -13,6 +13,7 @@
 
 #include "eosfast/config.hpp"
 #include "eosfast/lacking.hpp"
+#include "eosfast/lanes.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -44,6 +45,16 @@ class Pass {
   virtual void layer_slopes(int, int, double*) { lacking("layers"); }
 };
 
+// A workspace for eight runs of one very small network side by side, a run in each lane, with the bits that each of
+// them has by itself. Arrays are (numbers, 8): number i of the eight runs lies at 8 i.
+class Octet {
+ public:
+  virtual ~Octet() = default;
+  // On to w (dim, 8), which must stay where it is until the next visit: the loss of each run.
+  virtual Lanes visit(const double* w) = 0;
+  virtual void grad(double* out) = 0;  // (dim, 8)
+};
+
 template <class T>
 class Network {
  public:
@@ -51,6 +62,8 @@ class Network {
   virtual std::ptrdiff_t dim() const = 0;
   virtual std::ptrdiff_t num_outputs() const = 0;
   virtual std::unique_ptr<Pass<T>> pass(int num_threads) const = 0;
+  // Null where eight runs are faster one after the other.
+  virtual std::unique_ptr<Octet> octet() const { return nullptr; }
   // Steps that take about a millisecond: how long a run goes without looking for Ctrl-C.
   virtual int patience() const = 0;
 

@@ -41,10 +41,11 @@ template <class T>
 class Panels {
  public:
   Panels() = default;
-  Panels(std::ptrdiff_t rows, std::ptrdiff_t columns)
+  Panels(std::ptrdiff_t rows, std::ptrdiff_t columns) : Panels(rows, columns, panel_width<T>(columns)) {}
+  Panels(std::ptrdiff_t rows, std::ptrdiff_t columns, int width)
       : rows_(rows),
         columns_(columns),
-        width_(panel_width<T>(columns)),
+        width_(width),
         count_((columns + width_ - 1) / width_),
         data_(new (std::align_val_t{64}) T[static_cast<std::size_t>(rows * count_ * width_)]()) {}
 
