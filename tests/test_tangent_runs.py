@@ -18,11 +18,14 @@ TANH = eos.MLP(samples(14, 3, 2), (4, 3), "tanh")
 LANES = eos.TwoLayerNetwork(samples(20, 3, "numbers"), 7, "gelu", loss="mse", trainable="both", bias=True, scale=7.0)
 REDUCED = eos.MLP(samples(18, 22, "numbers"), (3,), "softplus")
 FEW = eos.MLP(samples(3, 4, "numbers"), (5,), "tanh")
+LINEAR = eos.LinearNetwork((3, 4, 6), samples(5, 3, 6))
+QUADRATIC = eos.QuadraticRegression.random(20, 30, sigma_z=0.1, sigma_J=0.1, sigma_Q=0.3)
 KERNEL = ("ntk_sharpness", "ntk_eigs")
 TOP = ("z1", "q1_max", "q1_min")
 ALL = (*KERNEL, *TOP, "residual")
 
 every_network = pytest.mark.parametrize("model", [TANH, LANES, REDUCED, FEW], ids=repr)
+every_model = pytest.mark.parametrize("model", [TANH, LANES, REDUCED, FEW, LINEAR, QUADRATIC], ids=repr)
 
 
 class Dense:
@@ -62,8 +65,8 @@ def check(model, run, tol, dense=None, k=3):
 # ------------------------------------------------------------------------------------------------------- along a run
 
 
-@every_network
-@pytest.mark.parametrize("optimizer", [eos.GD(0.2), eos.Nesterov(0.05, 0.8)], ids=repr)
+@every_model
+@pytest.mark.parametrize("optimizer", [eos.GD(0.02), eos.Nesterov(0.01, 0.8)], ids=repr)
 def test_every_record_is_that_of_dense_matrices(model, optimizer):
     record = eos.Record(quantities=("weights", *ALL), k=3, tol=1e-8)
     run = eos.train(model, None, optimizer, num_steps=60, record=record)
