@@ -6,6 +6,8 @@
 
 #include "eosfast/dynamics/fleet.hpp"
 #include "eosfast/networks/feed_forward.hpp"
+#include "eosfast/networks/linear_network.hpp"
+#include "eosfast/networks/quadratic_regression.hpp"
 #include "eosfast/networks/two_layer_lanes.hpp"
 #include "eosfast/rules.hpp"
 
@@ -165,6 +167,10 @@ std::unique_ptr<Model> network_model(const Config& config) {
 }  // namespace
 
 std::unique_ptr<Model> make_network(std::string_view name, const Config& config) {
+  if (name == "LinearNetwork")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<LinearNetwork>(config), 0);
+  if (name == "QuadraticRegression")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<QuadraticRegression>(config), 0);
   if (name != "FeedForward") return nullptr;
   if (config.text("dtype") == "float32") return network_model<float>(config);
   return network_model<double>(config);

@@ -155,7 +155,7 @@ class Runs:
         for axis in self.field_axes:
             if axis.target.key in self.data_fields:
                 candidates += [replace(self.model, **{axis.target.key: value}) for value in axis.values]
-        return self.seed_axis is not None and any(model.random for model in candidates)
+        return self.seed_axis is not None and any(model.is_random for model in candidates)
 
     def _segments(self, dim: int) -> list[slice]:
         """Cut a dimension where the compiled loop changes, and where fresh data would take too much memory."""

@@ -69,7 +69,8 @@ def train(
     -------
     xarray.Dataset
         Dimension ``step``, its coordinate the recorded steps (0 is the start); one variable for each quantity:
-        ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs (step, eig)`` descending. With ``sharpness`` come
+        ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs`` and ``ntk_eigs (step, eig)`` descending, ``residual
+        (step, residual_dim)``. With ``sharpness`` come
         ``sharpness_residual`` (the Hessian has an eigenvalue no farther away), ``sharpness_converged`` and
         ``sharpness_matvecs`` (products with the Hessian; 0 for small models, which are solved whole). `attrs` hold
         ``status``, ``num_steps_done``, ``threshold`` (the optimizer's stability threshold), and ``config`` (all

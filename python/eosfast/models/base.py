@@ -281,7 +281,7 @@ class Model(ValueObject):
         return self
 
     @property
-    def random(self) -> bool:
+    def is_random(self) -> bool:
         """Whether `with_seed` draws data anew."""
         return False
 
@@ -304,6 +304,11 @@ class Model(ValueObject):
         number. `k` is that of `Record`.
         """
         return None
+
+    @property
+    def _num_outputs(self) -> int:
+        """How many outputs the model has, of which the tangent kernel can be recorded; 0: none."""
+        return 0
 
     def _weights(self, w: object, name: str = "w") -> NDArray[np.float64]:
         w = numbers_array(name, w)

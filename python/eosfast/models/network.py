@@ -64,8 +64,10 @@ class Network(DataModel, LargeModel):
 
     @property
     def quantities(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What can be recorded besides what every model has: ``accuracy``, and ``margin`` if the labels are signs."""
-        return ("accuracy", "margin") if self._has_signs else ("accuracy",)
+        """What can be recorded besides what every model has: ``accuracy``, ``margin`` if the labels are signs, and
+        those of the tangent kernel (`LargeModel.quantities`), if the loss is ``"mse"`` those of the residual too.
+        """
+        return ("accuracy", *(("margin",) if self._has_signs else ()), *super().quantities)
 
     @property
     def _has_signs(self) -> bool:
@@ -282,6 +284,10 @@ class Network(DataModel, LargeModel):
     @property
     def _targets(self) -> NDArray[np.float64]:
         return as_matrix(self._loss, self.data.y)
+
+    @property
+    def _num_outputs(self) -> int:
+        return self._targets.size
 
     def _check_targets(self) -> None:
         chosen = f" with loss={self._loss!r}" if any(item.name == "loss" for item in fields(self)) else ""

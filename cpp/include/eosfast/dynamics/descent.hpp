@@ -5,12 +5,14 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "eosfast/dynamics/recorder.hpp"
 #include "eosfast/dynamics/step_quantities.hpp"
+#include "eosfast/dynamics/tangent.hpp"
 #include "eosfast/networks/network.hpp"
 #include "eosfast/norm.hpp"
 #include "eosfast/optimizers.hpp"
@@ -18,19 +20,6 @@
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
-
-// product(in, out) for a workspace of either precision, on numbers that are given and wanted in double.
-template <class T, class Product>
-void in_precision(const double* in, std::ptrdiff_t in_size, std::ptrdiff_t out_size, double* out, Product&& product) {
-  if constexpr (std::is_same_v<T, double>) {
-    product(in, out);
-  } else {
-    const std::vector<T> from(in, in + in_size);
-    std::vector<T> to(static_cast<std::size_t>(out_size));
-    product(from.data(), to.data());
-    std::copy(to.begin(), to.end(), out);
-  }
-}
 
 // H V in double for a workspace of either precision.
 template <class T>
@@ -240,7 +229,15 @@ class NetworkRun final : public Runner {
     if (out.weight_norm) out.weight_norm[row] = descent_.weight_norm();
     if (out.weights) std::copy(descent_.w().begin(), descent_.w().end(), out.weights + row * dim());
     for (const OwnQuantity& own : out.own)
-      descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
+      if (!is_tangent_quantity(own.name))
+        descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
+    if (!tangent_) {
+      constexpr double kFinest = 100.0 * std::numeric_limits<T>::epsilon();
+      const double vector_tol = std::min(out.tol, std::max(0.1 * out.tol, kFinest));
+      tangent_.emplace(network_, zeros_, out.own, out.tol, vector_tol, out.seed);
+    }
+    tangent_->write(descent_.here(), row, solves && std::isfinite(descent_.loss()),
+                    [this] { return token_.poll(now()); });
     if (out.wants_eigenvalues()) write_spectrum(out, row, solves);
     if (out.looks_a_step_ahead()) descent_.write_ahead(out, row);
   }
@@ -272,6 +269,7 @@ class NetworkRun final : public Runner {
   const std::ptrdiff_t zeros_;  // eigenvalues of the whole Hessian that the reduced one lacks
   StopToken& token_;
   std::optional<Tracker> tracker_;
+  std::optional<Tangent<T>> tangent_;
 };
 
 }  // namespace EOSFAST_ISA

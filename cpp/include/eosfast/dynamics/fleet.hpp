@@ -70,8 +70,8 @@ class Fleet {
     std::unique_ptr<Run> held = next(1);
     while (held) {
       const auto which = held->which;
-      const auto* const small = dynamic_cast<const TwoLayerLanes*>(networks_[which]);
-      if (!small || !TwoLayerOctet::suits(*small)) {
+      auto octet = networks_[which]->octet();
+      if (!octet) {
         go_on(std::move(held));
         held = next(1);
         continue;
@@ -80,7 +80,7 @@ class Fleet {
         if (!held) held = next(1);
         return held && held->which == which ? std::move(held) : nullptr;
       };
-      OctetRuns<O>(*small, call_.plan)
+      OctetRuns<O>(*networks_[which], std::move(octet), call_.plan)
           .go(of_same_network, [this](std::unique_ptr<Run> run) { go_on(std::move(run)); }, [this] { return poll(); });
     }
   }
@@ -145,20 +145,30 @@ class Fleet {
         to += out.weight_stride;
       }
     }
-    for (const auto& [name, array] : out.own) {
-      double value = 0.0;
-      descent.here().quantity(name, descent.weight_norm(), &value);
-      put(array, value);
-    }
+    const std::vector<double> own = own_quantities(*networks_[which], descent, zeros_[which]);
+    for (std::size_t i = 0; i < own.size(); ++i) put(out.own[i].second, own[i]);
     if (out.period) put(out.period, status == Status::diverged ? std::int64_t{0} : gather.period());
     if (out.lyapunov) put(out.lyapunov, gather.lyapunov());
     for (std::size_t i = 0; i < out.reducers.size(); ++i) put(out.reducers[i], gather.result(i));
   }
 
+  std::vector<double> own_quantities(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
+    std::vector<double> values(call_.out.own.size());
+    std::vector<OwnQuantity> own;
+    for (std::size_t i = 0; i < values.size(); ++i) own.push_back({call_.out.own[i].first, 1, &values[i]});
+    for (const OwnQuantity& one : own)
+      if (!is_tangent_quantity(one.name)) descent.here().quantity(one.name, descent.weight_norm(), one.data);
+    Tangent<T>(network, zeros, own, kLastTol, kLastTol, call_.plan.seed)
+        .write(descent.here(), 0, std::isfinite(descent.loss()), [this] { return poll(); });
+    return values;
+  }
+
+  static constexpr double kLastTol = std::is_same_v<T, double> ? 1e-6 : 1e-4;  // of what is solved for at the end
+
   double last_sharpness(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
     if (!std::isfinite(descent.loss())) return std::numeric_limits<double>::quiet_NaN();
     LanczosOptions options;
-    options.tol = std::is_same_v<T, double> ? 1e-6 : 1e-4;
+    options.tol = kLastTol;
     options.seed = call_.plan.seed;
     SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr, [this] { return poll(); });
     with_zeros(result, zeros, 1);
