@@ -25,11 +25,11 @@ struct FleetRun {
   Gather<T, O> gather;
   Snapshot anchor;
 
-  FleetRun(std::int64_t its_number, std::size_t its_network, const Network<T>& network, const double* optimizer_fields,
-           int num_threads, const Plan& plan, std::ptrdiff_t zeros)
+  FleetRun(std::int64_t its_number, std::size_t its_network, const Network<T>& network, const O& rule,
+           const std::array<double, O::kFields>& fields, int num_threads, const Plan& plan, std::ptrdiff_t zeros)
       : number(its_number),
         which(its_network),
-        descent(network, optimizer_fields, num_threads),
+        descent(network, rule, fields, num_threads),
         gather(descent, network, plan, zeros) {}
 };
 
@@ -37,7 +37,7 @@ template <class O>
 class OctetRuns {
  public:
   using Run = FleetRun<double, O>;
-  static constexpr bool kPossible = !O::kLooksAhead;
+  static bool possible(const O& rule) { return !rule.looks_ahead() && !rule.normalises(); }
   static constexpr int kFewest = 5;  // so many runs at least, or one after the other is faster
 
   OctetRuns(const Network<double>& network, std::unique_ptr<Octet> octet, const Plan& plan)

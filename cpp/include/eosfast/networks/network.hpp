@@ -4,9 +4,11 @@
 // cost nothing here (2 ns), and the engine is compiled once for all networks.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "eosfast/config.hpp"
@@ -72,6 +74,19 @@ class Network {
   virtual std::ptrdiff_t samples() const { lacking("layers"); }
   virtual const std::vector<Layer>& layers() const { lacking("layers"); }
 };
+
+// product(in, out) for a workspace of either precision, on numbers that are given and wanted in double.
+template <class T, class Product>
+void in_precision(const double* in, std::ptrdiff_t in_size, std::ptrdiff_t out_size, double* out, Product&& product) {
+  if constexpr (std::is_same_v<T, double>) {
+    product(in, out);
+  } else {
+    const std::vector<T> from(in, in + in_size);
+    std::vector<T> to(static_cast<std::size_t>(out_size));
+    product(from.data(), to.data());
+    std::copy(to.begin(), to.end(), out);
+  }
+}
 
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast
