@@ -84,7 +84,7 @@ from .single_neuron import (
     slow_line,
     steps_to_edge,
 )
-from .stability import Stability, stability_class
+from .stability import STRICTLY_UNSTABLE, STRONGLY_STABLE, WEAKLY_STABLE, Stability, stability_class
 from .two_layer import (
     PhaseTimes,
     alignment_bound,
@@ -99,6 +99,9 @@ from .two_layer import (
 )
 
 __all__ = [
+    "STRICTLY_UNSTABLE",
+    "STRONGLY_STABLE",
+    "WEAKLY_STABLE",
     "Acceleration",
     "Constants",
     "FlattestMinimum",

@@ -52,7 +52,7 @@ def linear_problem(model: Any) -> LinearProblem:
     --------
     >>> import eosfast as eos
     >>> model = eos.LinearNetwork((2, 2, 2), target=[[2.0, 0.0], [0.0, 1.0]])
-    >>> critical_lr(*linear_problem(model))
+    >>> eos.theory.critical_lr(*eos.theory.linear_problem(model))
     0.5
     """
     widths = tuple(model.widths)
