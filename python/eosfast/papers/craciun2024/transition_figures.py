@@ -155,7 +155,7 @@ def _draw_brackets(ax: Axes, data: xr.Dataset) -> None:
     order = np.argsort(first)
     per_network = len(place) / len(widths)
     ax.set_xticks(first[order] + (per_network - 1) / 2, widths[order], rotation=60)
-    ax.set(ylabel=r"bracket of $\eta\,/\,\eta_C$", ylim=(0.975, 1.008), xlabel="widths")
+    ax.set(ylabel=r"bracket of $\eta\,/\,\eta_C$", ylim=(0.99, 1.006), xlabel="widths")
 
 
 # ------------------------------------------------------------------------------------------------------------ nonlinear
