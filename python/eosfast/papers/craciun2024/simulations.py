@@ -121,9 +121,10 @@ def bisected_lr(model: Model, num_runs: int, num_steps: int, ratio: float = 1.00
     def some_converge(lr: float) -> bool:
         return bool(ended(network_runs(model, lr, num_runs, num_steps, ("loss",)), "converged").any())
 
-    lower = 2.0 / float(model.sharpness(model.init(0)).values[0])
-    while not some_converge(lower):
-        lower /= 2.0
+    first = 2.0 / float(model.sharpness(model.init(0)).values[0])
+    lower = next((lr for lr in first * 0.5 ** np.arange(12) if some_converge(lr)), None)
+    if lower is None:
+        raise ValueError(f"num_steps must let some run converge, got {num_steps}")
     upper = 2.0 * lower
     while some_converge(upper):
         lower, upper = upper, 2.0 * upper

@@ -155,6 +155,7 @@ def _draw_brackets(ax: Axes, data: xr.Dataset) -> None:
     order = np.argsort(first)
     per_network = len(place) / len(widths)
     ax.set_xticks(first[order] + (per_network - 1) / 2, widths[order], rotation=60)
+    ax.set_yticks([0.99, 0.995, 1.0, 1.005])
     ax.set(ylabel=r"bracket of $\eta\,/\,\eta_C$", ylim=(0.99, 1.006), xlabel="widths")
 
 
