@@ -241,6 +241,22 @@ def test_gradient_descent_stays_below_the_critical_step_size_and_leaves_above(hi
         assert (np.sum(residual**2) < 1e-20) == stays
 
 
+def test_problem_of_a_network_with_data_that_cannot_be_fitted():
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((9, 3)), rng.standard_normal((9, 2))
+    model = eos.LinearNetwork((3, 3, 2), data=eos.Dataset(X, Y), loss_scale=0.2)
+    problem = theory.linear_problem(model)
+    best = theory.flattest_minimum(*problem)
+    w = model.pack(W1=best.weights[0], W2=best.weights[1])
+    assert np.linalg.norm(model.grad(w)) < 1e-13
+    assert model.loss(w) == pytest.approx(0.1 * np.linalg.lstsq(X, Y)[1].sum(), rel=1e-12)
+    found = np.linalg.eigvalsh(model.hessian(w))[::-1][:6]
+    np.testing.assert_allclose(found, theory.minimum_eigenvalues(best.weights, X.T @ X, 0.2), rtol=1e-12)
+    assert found[0] == pytest.approx(best.sharpness, rel=1e-12)
+    assert theory.stability_class((model, w), 1.99 / best.sharpness).kind == "strongly stable"
+    assert theory.stability_class((model, w), 2.01 / best.sharpness).kind == "weakly stable"
+
+
 # ------------------------------------------------------------------------------------------------------------ stability
 
 

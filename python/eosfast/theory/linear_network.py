@@ -142,16 +142,19 @@ def minimum_eigenvalues(
                 f"weights must be matrices W_1, ..., W_N that can be multiplied, got {layers[k - 1].shape} "
                 f"before {layers[k].shape}"
             )
-    outputs = layers[-1].shape[0]
-    before, after = [root(covariance, layers[0].shape[1])], [np.eye(outputs)]
+    inputs, outputs = layers[0].shape[1], layers[-1].shape[0]
+    before, after = [np.eye(inputs)], [np.eye(outputs)]
     for below, above in zip(layers[:-1], layers[:0:-1], strict=True):
         before.append(below @ before[-1])
         after.append(after[-1] @ above)
-    size = outputs * layers[0].shape[1]
-    K = np.zeros((size, size))
-    for A, BF in zip(after[::-1], before, strict=True):
-        K += np.kron(A @ A.T, BF.T @ BF)
-    return np.asarray(float(positive("loss_scale", loss_scale)) * np.linalg.eigvalsh(K)[::-1])
+    sides = list(zip(after[::-1], before, strict=True))
+    return kronecker_eigenvalues(sides, root(covariance, inputs), float(positive("loss_scale", loss_scale)))
+
+
+def kronecker_eigenvalues(sides: Sequence[tuple[Array, Array]], root: Array, loss_scale: float) -> Array:
+    """The eigenvalues of `minimum_eigenvalues`, descending, from the pairs (A_k, B_k) and any F with F F' = C."""
+    kernel = sum(np.kron(after @ after.T, (before @ root).T @ (before @ root)) for after, before in sides)
+    return np.asarray(loss_scale * np.linalg.eigvalsh(kernel)[::-1])
 
 
 def balanced_eigenvalues(singular_values: ArrayLike, depth: int, loss_scale: float = 1.0) -> Array:

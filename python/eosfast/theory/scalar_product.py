@@ -73,9 +73,9 @@ def bounded_start(x: ArrayLike, y: ArrayLike, lr: ArrayLike, target: ArrayLike =
 
     Notes
     -----
-    Up to a null set. On the boundary, where the quadratic form E is 1, lr r = 2 (u^2 - v^2) with u and v the two terms'
-    roots, so that E stays 1: the ellipse is invariant. For lr |s| < 1 almost every bounded run converges, above none
-    does. Agreed with all of 200,000 random starts for each of six step sizes.
+    Up to a null set. On the boundary the two terms p and q add up to 1 and lr r = 2 (p - q), so that the next two do as
+    well: the ellipse is invariant. That nothing inside leaves it, and nothing outside stays, is seen in simulations. For lr |s| < 1 almost every bounded run converges, above none
+    does.
 
     References
     ----------

@@ -59,14 +59,15 @@ def stability_class(minimum: ArrayLike | tuple[Model, ArrayLike], lr: float, *, 
 
     Notes
     -----
-    Strongly stable minima at which no eigenvalue is 1/lr are Lyapunov stable, the others are not. Gradient descent
-    converges to a weakly stable minimum only from a null set of starts, whatever the manifold of minima. At lambda_max
-    = 2/lr, here not strongly stable, higher derivatives decide.
+    On a manifold of minima whose tangent space is the null space of the Hessian, a strongly stable minimum is Lyapunov
+    stable: the distance to the manifold falls geometrically, and the whole way is of its size. Minima with an
+    eigenvalue above 2/lr are unstable, and of the starts near them only a null set stays. At lambda_max = 2/lr, here
+    not strongly stable, higher derivatives decide.
 
     References
     ----------
-    Craciun and Ghoshdastidar 2024 (arXiv 2402.13108), as summarised by others; that a weakly stable minimum attracts
-    only a null set is derived here.
+    Craciun and Ghoshdastidar 2024 (arXiv 2402.13108), whose classes these are, as summarised by others: not read in
+    full. The notes are derived here.
 
     Examples
     --------
