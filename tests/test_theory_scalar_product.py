@@ -54,6 +54,19 @@ def test_bounded_starts_are_those_that_stay_bounded(lr, s):
         assert np.mean(np.abs(residual) < 1e-6) > 0.95
 
 
+@given(st.floats(-3.0, 3.0), st.floats(-3.0, 3.0), st.floats(0.05, 1.9), st.sampled_from([-1.0, 0.0, 1.0]))
+def test_the_ellipse_is_invariant(x, y, lr, s):
+    def excess(x, y):
+        return ((x + y) ** 2 / (2.0 / lr + s) + (x - y) ** 2 / (2.0 / lr - s)) / 4.0 - 1.0
+
+    r = x * y - s
+    after = x - lr * r * y, y - lr * r * x
+    size = 1.0 + abs(excess(x, y)) + abs(excess(*after))
+    assert excess(*after) == pytest.approx(excess(x, y) * (1.0 + lr**2 * x * y * r), abs=1e-11 * size)
+    if abs(excess(x, y)) > 1e-9:
+        assert theory.bounded_start(*after, lr, s) == theory.bounded_start(x, y, lr, s) == (excess(x, y) < 0.0)
+
+
 def test_no_start_is_bounded_at_twice_the_critical_step_size():
     assert not theory.bounded_start([0.0, 0.5, 1.4], [0.1, 0.5, 1.4], 2.0).any()
     assert theory.bounded_area([1.9, 2.0, 3.0]).tolist()[1:] == [0.0, 0.0]

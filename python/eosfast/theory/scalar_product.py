@@ -73,8 +73,9 @@ def bounded_start(x: ArrayLike, y: ArrayLike, lr: ArrayLike, target: ArrayLike =
 
     Notes
     -----
-    Up to a null set. On the boundary the two terms p and q add up to 1 and lr r = 2 (p - q), so that the next two do as
-    well: the ellipse is invariant. That nothing inside leaves it, and nothing outside stays, is seen in simulations. For lr |s| < 1 almost every bounded run converges, above none
+    Up to a null set. With E the sum of the two terms and r = x y - s, one step makes ``E - 1`` into ``(E - 1) (1 + lr^2
+    x y r)``, exactly, and the factor is at least 1 - (lr s)^2/4 > 0: what begins inside stays inside. That almost no
+    start outside stays bounded is seen in simulations. For lr |s| < 1 almost every bounded run converges, above none
     does.
 
     References
