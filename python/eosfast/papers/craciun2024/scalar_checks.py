@@ -135,7 +135,7 @@ def against_the_flow() -> list[Check]:
     setting = "(x y - 1)^2/2 from (3, 0.2), lr = 0.2: lr * sharpness at the end"
     source = "computed by an independent program"
     return [
-        compare("B12a", f"{setting} of gradient flow", source, 1.8361, flow, 1e-4),
+        compare("B12a", f"{setting} of gradient flow, by x^2 - y^2", source, 1.8361, flow, 1e-4),
         compare("B12b", f"{setting} of gradient descent", source, 1.8024, lr * float(run.sharpness[-1]), 1e-4),
     ]
 
