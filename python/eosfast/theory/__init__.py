@@ -3,7 +3,9 @@
 `single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it,
 `logistic` logistic regression with large step sizes, `margins` the margins of a classifier and of a data set, and
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
-in the limit; `quadratic_regression` and `quadratic_edge` second-order regression.
+in the limit. `quadratic_regression` and `quadratic_edge` are about second-order regression. `linear_network` and
+`flat_minima` are about the minima of deep linear networks, `stability` about which minima of any model are stable,
+`scalar_product` about what comes beyond the step size at which none is.
 Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
@@ -16,6 +18,14 @@ from .edge_phase import (
     phase_transition_bound,
     stable_rate_bound,
     weight_norm_bound,
+)
+from .flat_minima import FlattestMinimum, critical_lr, flattest_minimum
+from .linear_network import (
+    LinearProblem,
+    balanced_eigenvalues,
+    balanced_sharpness,
+    linear_problem,
+    minimum_eigenvalues,
 )
 from .logistic import (
     LogisticMinimum,
@@ -77,6 +87,16 @@ from .quadratic_regression import (
     two_mode_step,
 )
 from .rates import loss_rate, xor_counts, xor_rate
+from .scalar_product import (
+    TwoCycle,
+    asymptotic_grad_norm,
+    bounded_area,
+    bounded_mass,
+    bounded_start,
+    imbalance_factor,
+    two_cycle,
+    two_cycle_limit,
+)
 from .single_neuron import (
     Shape,
     edge_gap,
@@ -88,6 +108,7 @@ from .single_neuron import (
     slow_line,
     steps_to_edge,
 )
+from .stability import STRICTLY_UNSTABLE, STRONGLY_STABLE, WEAKLY_STABLE, Stability, stability_class
 from .two_layer import (
     PhaseTimes,
     alignment_bound,
@@ -104,19 +125,33 @@ from .two_layer import (
 __all__ = [
     "Acceleration",
     "Constants",
+    "FlattestMinimum",
     "HardMargin",
     "LeakyBounds",
+    "LinearProblem",
     "LogisticMinimum",
     "PhaseTimes",
+    "STRICTLY_UNSTABLE",
+    "STRONGLY_STABLE",
     "Shape",
+    "Stability",
     "T_nullcline",
+    "TwoCycle",
     "TwoSteps",
+    "WEAKLY_STABLE",
     "accelerated_step",
     "alignment_bound",
+    "asymptotic_grad_norm",
     "auxiliary_margin",
     "average_loss_bound",
     "average_potential_bound",
+    "balanced_eigenvalues",
+    "balanced_sharpness",
+    "bounded_area",
+    "bounded_mass",
+    "bounded_start",
     "catapult_step",
+    "critical_lr",
     "curvature_of_modes",
     "edge_bias",
     "edge_bias_limit",
@@ -124,12 +159,15 @@ __all__ = [
     "edge_gap",
     "edge_gap_factor",
     "edge_lr",
+    "flattest_minimum",
     "flow_bias_limit",
     "flow_regime_sharpness",
     "hard_margin",
+    "imbalance_factor",
     "initial_curvature",
     "iota",
     "linear_accuracy",
+    "linear_problem",
     "log_margin_ratio",
     "log_modified_margin",
     "logistic_accelerated_step",
@@ -140,6 +178,7 @@ __all__ = [
     "logistic_transition_bound",
     "loss_rate",
     "loss_shape",
+    "minimum_eigenvalues",
     "mode_step",
     "mode_weights",
     "monotone_threshold",
@@ -167,11 +206,14 @@ __all__ = [
     "smoothed_margin",
     "smoothed_relu",
     "smoothed_relu_inverse",
+    "stability_class",
     "stable_bias_limit",
     "stable_loss_bounds",
     "stable_rate_bound",
     "stable_threshold",
     "steps_to_edge",
+    "two_cycle",
+    "two_cycle_limit",
     "two_layer_constants",
     "two_mode_start",
     "two_mode_step",
