@@ -145,9 +145,14 @@ def random_model(s: float, level: float, seed: int, size: tuple[int, int] = (D, 
     return QuadraticRegression.random(*size, sigma_z=s / math.sqrt(math.prod(size)), sigma_J=sigma_J, seed=seed)
 
 
+def kernel(J: NDArray[np.float64]) -> NDArray[np.float64]:
+    """J J' without BLAS, whose threads would then spin for longer than the product takes."""
+    return np.einsum("ap,bp->ab", J, J)
+
+
 def top_curvature(model: QuadraticRegression, w: ArrayLike) -> float:
     """Largest eigenvalue of J J', by LAPACK."""
-    return float(np.linalg.eigvalsh(model.ntk(w))[-1])
+    return float(np.linalg.eigvalsh(kernel(model.jacobian(w)))[-1])
 
 
 def ends_of(
@@ -225,18 +230,16 @@ def random_run(s: float, level: float, seed: int, num_steps: int, every: int | A
 
 def first_and_second_rate(model: QuadraticRegression) -> tuple[float, float, float]:
     """Largest eigenvalue of J J' at w = 0 and its first two derivatives by the time of gradient flow, exactly."""
-    z, J, Q = model.y, model.G, model.Q
-    K = J @ J.T
-    gradient = z @ J
-    speed = -Q @ gradient  # of J
-    acceleration = -Q @ (z @ speed - (K @ z) @ J)
-    first = speed @ J.T + J @ speed.T
-    second = acceleration @ J.T + 2.0 * speed @ speed.T + J @ acceleration.T
+    z, J = model.y, model.G
+    K = kernel(J)
+    speed = J - model.jacobian(z @ J)  # of J under the flow: -Q(J'z, .), and J(w) = J + Q(w, .)
+    acceleration = J - model.jacobian(z @ speed - (K @ z) @ J)
     values, vectors = np.linalg.eigh(K)
     top = vectors[:, -1]
-    mixing = vectors[:, :-1].T @ first @ top
+    row, first, second = top @ J, top @ speed, top @ acceleration
+    mixing = (speed @ row + J @ first) @ vectors[:, :-1]  # K' in the eigenvectors of K
     bend = 2.0 * np.sum(mixing**2 / (values[-1] - values[:-1]))
-    return float(values[-1]), float(top @ first @ top), float(top @ second @ top + bend)
+    return float(values[-1]), float(2.0 * row @ first), float(2.0 * (row @ second + first @ first) + bend)
 
 
 def rates_at_start(
