@@ -28,7 +28,7 @@ concept SmallLandscapeOver = requires(const M model, typename M::template Point<
   { model.dim() } -> std::same_as<int>;
   requires M::kMaxDim >= 1 && M::kRawFields >= 0 && M::kFields >= 0;
   { model.template point<Real>() } -> std::same_as<typename M::template Point<Real>>;
-  M::derive(raw, derived);
+  model.derive(raw, derived);
   model.visit(point, w, fields);
   { model.loss(point, w, fields) } -> std::same_as<Real>;
   model.grad(point, w, fields, out);
@@ -36,6 +36,16 @@ concept SmallLandscapeOver = requires(const M model, typename M::template Point<
   { model.reach(w, fields) } -> std::same_as<Real>;
   { model.loss_bound(*w, fields) } -> std::same_as<Real>;
 };
+
+// A landscape whose type does not tell how many raw fields it has has a member that does.
+template <class M>
+int num_raw_fields(const M& model) {
+  if constexpr (requires { model.raw_fields(); }) {
+    return model.raw_fields();
+  } else {
+    return M::kRawFields;
+  }
+}
 
 template <class M>
 concept SmallLandscape = SmallLandscapeOver<M, double> && (!M::kSideBySide || SmallLandscapeOver<M, Lanes>);

@@ -10,9 +10,12 @@ inline namespace EOSFAST_ISA {
 
 SingleOutcome train_family(const NeuronModels& family, const double* raw_model_fields, const TrainCall& call);
 SingleOutcome train_family(const ProductModels& family, const double* raw_model_fields, const TrainCall& call);
+SingleOutcome train_family(const QuadraticModels& family, const double* raw_model_fields, const TrainCall& call);
 std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
 std::int64_t sweep_family(const ProductModels& family, const std::vector<const PreparedModel*>& models,
+                          const SweepCall& call);
+std::int64_t sweep_family(const QuadraticModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
 
 }  // namespace EOSFAST_ISA

@@ -42,7 +42,7 @@ class Ledger {
     const auto column = [&] { return grid_.get<double>(grid_.columns[next++], number); };
     for (int k = 0; k < O::kFields; ++k) run.fields[k] = column();
     double raw[M::kRawFields + 1] = {};
-    for (int k = 0; k < M::kRawFields; ++k) raw[k] = column();
+    for (int k = 0; k < num_raw_fields(*mover.model); ++k) raw[k] = column();
     for (int k = 0; k < mover.model->dim(); ++k) run.w[k] = column();
     mover.start(run, raw);
   }
@@ -73,6 +73,10 @@ class Ledger {
     if constexpr (requires { mover.model->accuracy(point, run.w); }) {
       for (const auto& [name, array] : out_.own)
         if (name == "accuracy") put(array, mover.model->accuracy(point, run.w));
+    } else if constexpr (requires(double* out) { mover.model->quantity("", point, run.w, out); }) {
+      double value = 0.0;
+      for (const auto& [name, array] : out_.own)
+        if (mover.model->quantity(name, point, run.model_fields(), &value)) put(array, value);
     }
     if (out_.period)
       put(out_.period,

@@ -62,6 +62,8 @@ class SingleRun final : public Runner {
     if constexpr (requires { model.accuracy(point_, run_.w); }) {
       for (const OwnQuantity& own : out.own)
         if (own.name == "accuracy") own.data[row] = model.accuracy(point_, run_.w);
+    } else if constexpr (requires { model.quantity("", point_, f, out.loss); }) {
+      for (const OwnQuantity& own : out.own) model.quantity(own.name, point_, f, own.data + row);
     }
     if (!out.wants_eigenvalues()) return;
     if (!solves) return write_no_eigenvalues(out, row);

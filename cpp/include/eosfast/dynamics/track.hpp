@@ -76,7 +76,7 @@ struct Mover {
   // The start of a run: w and the raw fields are in place.
   void start(Run<M, O>& run, const double* raw_model_fields) const {
     for (double& s : run.state) s = 0.0;
-    M::derive(raw_model_fields, run.fields + O::kFields);
+    model->derive(raw_model_fields, run.fields + O::kFields);
     run.t = run.peak = run.log_growth = 0.0;
     run.head = 0;
     for (int q = 0; q < kQuantities; ++q) {
