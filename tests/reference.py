@@ -154,11 +154,28 @@ def threshold_accuracy(w, X, y):
     return np.mean(np.sign(f) == y)
 
 
+def quadratic_regression(model):
+    Q, y, G = model.Q, model.y, model.G
+
+    def residual(w):
+        return y + G @ w + np.einsum("aij,i,j->a", Q, w, w) / 2
+
+    def jacobian(w):
+        return G + Q @ w
+
+    return Definition(
+        lambda w: np.sum(residual(w) ** 2) / 2,
+        lambda w: jacobian(w).T @ residual(w),
+        lambda w: jacobian(w).T @ jacobian(w) + np.einsum("a,aij->ij", residual(w), Q),
+    )
+
+
 DEFINITIONS = {
     "SingleNeuron": single_neuron,
     "ScalarProduct": scalar_product,
     "MeanModel": mean_model,
     "ThresholdNeuron": threshold_neuron,
+    "QuadraticRegression": quadratic_regression,
 }
 
 
@@ -179,6 +196,8 @@ EXAMPLES = [
     eos.MeanModel(d=10),
     eos.MeanModel(d=3.5, noise=0.5),
     eos.ThresholdNeuron(DATA),
+    eos.QuadraticRegression.diagonal([1.0, -0.3], offset=0.5),
+    eos.QuadraticRegression([np.diag([0.5, -1.0, 2.0])], [-0.7], [[0.3, 0.0, -0.6]]),
 ]
 """Models of every class, with every structure."""
 

@@ -16,6 +16,9 @@ from eosfast.models.large import LargeModel
 LARGEST_LANE_DIM = 8
 """Models with so many weights at most run in the lanes of registers, if they have one output and a diagonal Q."""
 
+SHOWN_IN_FULL = 16
+"""Numbers that `repr` writes down; larger models are described."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -331,10 +334,11 @@ class QuadraticRegression(LargeModel):
         if recipe is not None:
             return f"QuadraticRegression.random({', '.join(f'{name}={value!r}' for name, value in recipe.items())})"
         D, P = self.G.shape
-        held = self._held
-        if D == 1 and held.ndim == 2 and P <= 8 and not self.G.any():
-            return f"QuadraticRegression.diagonal({held[0].tolist()}, offset={-2.0 * self.y[0] + 0.0})"
-        return f"QuadraticRegression(D={D}, P={P}{', diagonal' if held.ndim == 2 else ''})"
+        if D == 1 and self._held.ndim == 2 and P <= SHOWN_IN_FULL and not self.G.any():
+            return f"QuadraticRegression.diagonal({self._held[0].tolist()}, offset={-2.0 * self.y[0] + 0.0})"
+        if D * P * P <= SHOWN_IN_FULL:
+            return f"QuadraticRegression({self.Q.tolist()}, {self.y.tolist()}, {self.G.tolist()})"
+        return f"QuadraticRegression(D={D}, P={P}{', diagonal' if self._held.ndim == 2 else ''})"
 
     def _value(self, name: str) -> Any:
         return self._held if name == "Q" else getattr(self, name)
