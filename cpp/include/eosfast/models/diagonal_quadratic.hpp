@@ -96,8 +96,8 @@ struct DiagonalQuadratic {
   void multiply_output_hessian(const double* f, const double* v, double* out) const {
     for (int i = 0; i < dim(); ++i) out[i] = 2.0 * f[1 + 2 * i] * v[i];
   }
-  // The tangent kernel is one number, |J|^2; its eigenvector, 1, needs no sign.
-  bool quantity(std::string_view name, const Point<double>& p, const double* f, double* out) const {
+  // Whether there is such a quantity; its value. The tangent kernel is one number, |J|^2, and its eigenvector is 1.
+  bool quantity(std::string_view name, const Point<double>& p, const double*, const double* f, double* out) const {
     double kernel = 0.0, highest = 2.0 * f[1], lowest = highest;
     for (int i = 0; i < dim(); ++i) {
       kernel = fma(p.slopes[i], p.slopes[i], kernel);
