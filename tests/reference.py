@@ -335,8 +335,9 @@ QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weig
 
 
 def everything(model, **options):
-    """A Record of all that the model has."""
-    return eos.Record(quantities=(*QUANTITIES, *model.quantities), k=model.dim, **options)
+    """A Record of all that the model has; of the tangent kernel, which may have fewer eigenvalues, only the largest."""
+    own = [name for name in model.quantities if name != "ntk_eigs"]
+    return eos.Record(quantities=(*QUANTITIES, *own), k=model.dim, **options)
 
 
 def without_provenance(run):

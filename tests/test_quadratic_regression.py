@@ -219,6 +219,32 @@ def test_lanes_take_the_steps_of_the_other_engine(P):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-3 if name == "sharpness" else 1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("P", [1, 2, 8])
+@pytest.mark.parametrize("optimizer", [eos.GD(0.1), eos.GD(0.1, weight_decay=0.2)], ids=repr)
+def test_quantities_of_the_tangent_kernel_of_one_datum(P, optimizer):
+    """The kernel is one number, |J|^2, its eigenvector 1: z1 is the residual, and Q_1 is Q."""
+    model = on_one_datum(3, P)
+    names = ("ntk_sharpness", "ntk_eigs", "residual", "z1", "q1_max", "q1_min")
+    w0 = weights(model)
+    run = eos.train(model, w0, optimizer, num_steps=5, record=eos.Record(1, (*names, "weights")))
+    assert run.residual.dims == ("step", "residual_dim")
+    assert run.ntk_eigs.dims == ("step", "eig")
+    q = np.diag(model.Q[0])
+    for t, w in enumerate(run.weights.values):
+        kernel = np.sum((model.G[0] + q * w) ** 2)
+        z = model.y + model.G[0] @ w + q @ w**2 / 2
+        row = [run[name].values[t] for name in names]
+        np.testing.assert_allclose(np.ravel(row[0]), kernel, rtol=1e-13)
+        np.testing.assert_allclose(row[1], [kernel], rtol=1e-13)
+        np.testing.assert_allclose(row[2], z, rtol=1e-12)
+        np.testing.assert_allclose(row[3], z[0], rtol=1e-12)
+        np.testing.assert_array_equal(row[4:], [q.max(), q.min()])
+    numbers = [name for name in names if name not in ("residual", "ntk_eigs")]
+    swept = eos.sweep(model, optimizer, {"lr": [0.3, 0.1]}, w0=w0, num_steps=5, measure=numbers)
+    for name in numbers:
+        assert swept[name].values[1] == run[name].values[-1]
+
+
 def compare_with_train(swept, models, lr, w0, num_steps):
     record = eos.Record(num_steps, ("loss", "weights", "sharpness"))
     for i, model in enumerate(models):
