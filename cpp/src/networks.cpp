@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "eosfast/dynamics/fleet.hpp"
+#include "eosfast/dynamics/network_flow.hpp"
 #include "eosfast/networks/feed_forward.hpp"
 #include "eosfast/networks/two_layer_lanes.hpp"
 #include "eosfast/registry.hpp"
@@ -67,7 +68,11 @@ class NetworkModel final : public Model {
         [&]<class O>(const O&) {
           NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, zeros_,
                                call.num_threads, call.token);
-          return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+          Companion companion{nullptr, call.time_per_step};
+          if (call.out.distance_to_flow)
+            companion.flow = std::make_unique<NetworkFlow<T>>(*network_, call.w0, FlowOptions{}, call.num_threads);
+          return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token,
+                            companion);
         },
         optimizer_named(call.optimizer));
   }
@@ -81,6 +86,15 @@ class NetworkModel final : public Model {
     }
     return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, zeros, call).run(); },
                       optimizer_named(call.optimizer));
+  }
+
+  void flow(const FlowCall& call) const override {
+    const Plan plan;
+    const double no_fields[1] = {0.0};
+    flow_of_network<T>(*network_, call, [&](std::int64_t run, int num_threads) {
+      return std::make_unique<NetworkRun<T, GD>>(*network_, plan.stop, no_fields, call.starts + run * dim(),
+                                                 call.null_norms[run], zeros_, num_threads, call.token);
+    });
   }
 
   double accuracy(const double* w, ArrayView, const double*, int) const override {

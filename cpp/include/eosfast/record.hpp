@@ -39,6 +39,7 @@ struct RecordOutput {
   double *loss = nullptr, *grad_norm = nullptr, *weight_norm = nullptr;
   double* weights = nullptr;       // (rows, dim)
   double* hessian_eigs = nullptr;  // (rows, k)
+  double* distance_to_flow = nullptr;
   int k = 1;
   double *sharpness = nullptr, *sharpness_residual = nullptr;
   bool* sharpness_converged = nullptr;

@@ -22,8 +22,11 @@ class SmallModelDoor final : public Model {
   double accuracy(const double* w, ArrayView X, const double* y, int num_threads) const override;
   SingleOutcome train(const TrainCall& call) const override;
   std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override;
+  void flow(const FlowCall& call) const override;
 
  private:
+  std::unique_ptr<Flow> flow_from(const double* w0) const;
+
   PreparedModel prepared_;
 };
 

@@ -10,29 +10,12 @@
 
 #include "eosfast/dynamics/recorder.hpp"
 #include "eosfast/networks/network.hpp"
+#include "eosfast/norm.hpp"
 #include "eosfast/optimizers.hpp"
 #include "eosfast/spectrum/tracker.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
-
-// sqrt(sum x_i^2 + rest^2), without overflow or underflow on the way; NaN where an x is.
-template <class T>
-double norm_of(const std::vector<T>& x, double rest = 0.0) {
-  double largest = std::abs(rest);
-  for (const T element : x) {
-    const double size = std::abs(static_cast<double>(element));
-    if (!(size <= largest)) largest = size;
-    if (std::isnan(largest)) return largest;
-  }
-  if (largest == 0.0 || std::isinf(largest)) return largest;
-  double total = (rest / largest) * (rest / largest);
-  for (const T element : x) {
-    const double ratio = static_cast<double>(element) / largest;
-    total += ratio * ratio;
-  }
-  return largest * std::sqrt(total);
-}
 
 // H V in double for a workspace of either precision.
 template <class T>
@@ -85,6 +68,12 @@ class Descent {
   // The stop rules on the present iterate.
   Status verdict(const Stop& stop) {
     return stop.verdict(loss(), std::isnan(stop.grad_norm) ? stop.grad_norm : grad_norm());
+  }
+
+  // At w, which no step led to.
+  void stand_at(const double* w) {
+    std::transform(w, w + w_.size(), w_.begin(), [](double x) { return static_cast<T>(x); });
+    moved();
   }
 
   // One step. tangent (weights, then velocity), if given, is moved by the Jacobian of the step.
@@ -223,6 +212,8 @@ class NetworkRun final : public Runner {
       write_no_eigenvalues(out, row);
     }
   }
+  void copy_w(double* out) const override { std::copy(descent_.w().begin(), descent_.w().end(), out); }
+  void stand_at(const double* w) override { descent_.stand_at(w); }
   Snapshot snapshot() const override { return descent_.snapshot(); }
   bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
   void stand_on(const Snapshot& place) override { descent_.stand_on(place); }

@@ -9,11 +9,10 @@ namespace eosfast {
 inline namespace EOSFAST_ISA {
 
 template <class Family>
-SingleOutcome train_any(const Family& family, const double* raw_model_fields, const TrainCall& call) {
+std::unique_ptr<Runner> runner_any(const Family& family, const double* raw_model_fields, const RunnerCall& call) {
   return std::visit(
-      [&]<class M, class O>(const M& model, const O&) {
-        SingleRun<M, O> run(model, call.plan, call.optimizer_fields, raw_model_fields, call.w0);
-        return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+      [&]<class M, class O>(const M& model, const O&) -> std::unique_ptr<Runner> {
+        return std::make_unique<SingleRun<M, O>>(model, call.plan, call.optimizer_fields, raw_model_fields, call.w0);
       },
       family, optimizer_named(call.optimizer));
 }

@@ -73,6 +73,9 @@ class SingleRun final : public Runner {
                       pairs.residuals[0] <= out.tol * std::abs(pairs.values[0]), 0);
   }
 
+  void copy_w(double* out) const override { std::copy_n(run_.w, dim(), out); }
+  void stand_at(const double* w) override { std::copy_n(w, dim(), run_.w); }
+
   Snapshot snapshot() const override {
     Snapshot out{now(), std::vector<std::byte>(size_of_w() + sizeof run_.state)};
     std::memcpy(out.bits.data(), run_.w, size_of_w());
