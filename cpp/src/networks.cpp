@@ -102,8 +102,31 @@ class NetworkModel final : public Model {
     at(w, [&](Pass<T>& pass) { pass.quantity("accuracy", 0.0, &out); });
     return out;
   }
+  std::ptrdiff_t num_outputs() const override { return network_->num_outputs(); }
+  void residual(const double* w, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(nullptr, 0, num_outputs(), out, [&](const T*, T* to) { pass.residual(to); });
+    });
+  }
+  void jvp(const double* w, const double* V, int k, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(V, k * dim(), k * num_outputs(), out, [&](const T* from, T* to) { pass.jvp(from, k, to); });
+    });
+  }
+  void vjp(const double* w, const double* U, int k, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(U, k * num_outputs(), k * dim(), out, [&](const T* from, T* to) { pass.vjp(from, k, to); });
+    });
+  }
+  void curvature(const double* w, const double* u, const double* V, int k, double* out) const override {
+    const std::vector<T> along(u, u + num_outputs());
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(V, k * dim(), k * dim(), out,
+                      [&](const T* from, T* to) { pass.curvature(along.data(), from, k, to); });
+    });
+  }
   std::vector<double> outputs(const double* w) const override {
-    std::vector<double> out(static_cast<std::size_t>(network_->samples() * network_->layers().back().out));
+    std::vector<double> out(static_cast<std::size_t>(num_outputs()));
     at(w, [&](Pass<T>& pass) { pass.outputs(out.data()); });
     return out;
   }

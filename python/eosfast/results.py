@@ -138,6 +138,8 @@ def trajectory(model: Model, columns: Mapping[str, NDArray[Any]], attrs: Mapping
     import xarray
 
     extra = {"weights": ("parameter",), "hessian_eigs": ("eig",)}
+    own = {name: model._quantity_dim(name, 1) for name in columns if name in model.quantities}
+    extra |= {name: (dim[0],) for name, dim in own.items() if dim}
     variables = {name: _variable(name, ("step", *extra.get(name, ())), values) for name, values in columns.items()}
     if "weights" in columns:
         variables["parameter"] = _variable("parameter", ("parameter",), parameter_labels(model))

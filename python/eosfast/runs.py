@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eosfast.models.base import starting_point
-from eosfast.models.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,11 +39,11 @@ class Box:
     model_index: NDArray[np.int64] | None
     columns: list[NDArray[np.float64]]
     start: NDArray[np.float64] | None = None
-    """Of networks: the starts in the core's coordinates, along the last axis."""
+    """Of large models: the starts in the core's coordinates, along the last axis."""
     null_norm: NDArray[np.float64] | None = None
-    """Of networks: the length of what those coordinates leave out."""
+    """Of large models: the length of what those coordinates leave out."""
     whole_start: Callable[[tuple[int, ...]], tuple[Model, NDArray[np.float64]]] | None = None
-    """Of networks: place in the box -> its model and its start, whole."""
+    """Of large models: place in the box -> its model and its start, whole."""
 
     def expand(self, inner: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
         """Write the weights whose coordinates in the core are `inner`."""
@@ -89,13 +88,13 @@ class Runs:
         for index in product(*(self._segments(dim) for dim in range(len(self.grid.shape)))):
             models, which = self._models(index)
             columns = [*self._optimizer_columns(index), *self._lane_columns(index)]
-            if isinstance(self.model, Network):
-                yield self._network_box(index, models, which, columns)
+            if not self.model.in_lanes:
+                yield self._large_box(index, models, which, columns)
             else:
                 columns += self._weight_columns(index, models, which)
                 yield Box(index, models, which if len(models) > 1 else None, columns)
 
-    def _network_box(
+    def _large_box(
         self,
         index: tuple[slice, ...],
         models: list[Model],
@@ -159,7 +158,7 @@ class Runs:
                 (*key, *(getattr(one, name) for name in one.structural))
                 for key, one in zip(keys, self.whole.values, strict=True)
             ]
-        if isinstance(self.model, Network):  # starts are held while a box runs
+        if not self.model.in_lanes:  # starts are held while a box runs
             at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim))
             keys = [(*key, i // at_once) for i, key in enumerate(keys)]
         if self._random and self.seed_axis and self.seed_axis.dim == dim:

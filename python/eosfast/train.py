@@ -159,7 +159,9 @@ def checked_stop(stop: object) -> Stop:
 
 def _storage(model: Model, record: Record, rows: int, inner_dim: int) -> dict[str, NDArray[Any]]:
     """Return an array for each quantity, with a row for each record; weights in the core's coordinates."""
+    own = {name: model._quantity_dim(name, record.k) for name in record.quantities if name not in QUANTITIES}
     widths = {"weights": (inner_dim,), "hessian_eigs": (record.k,)}
+    widths |= {name: (dim[1],) for name, dim in own.items() if dim}
     dtypes: dict[str, Any] = {"step": np.int64, **dict.fromkeys(record.quantities, np.float64)}
     if "sharpness" in dtypes:
         dtypes |= CERTIFICATE

@@ -290,10 +290,20 @@ class Model(ValueObject):
         """Memory that the model and its prepared form take, about."""
         return 0
 
-    @classmethod
-    def lane_fields(cls) -> tuple[str, ...]:
+    @property
+    def in_lanes(self) -> bool:
+        """Whether runs go side by side in the lanes of registers, each with numbers of its own for `lane_fields`."""
+        return True
+
+    def lane_fields(self) -> tuple[str, ...]:
         """Return the fields that may differ from run to run within one call of the core."""
-        return tuple(core.registry()["models"][cls.__name__])
+        return tuple(core.registry()["models"][type(self).__name__])
+
+    def _quantity_dim(self, name: str, k: int) -> tuple[str, int] | None:
+        """Return the dimension that a quantity of the model's own has besides the step, and its size; None if it is a
+        number. `k` is that of `Record`.
+        """
+        return None
 
     def _weights(self, w: object, name: str = "w") -> NDArray[np.float64]:
         w = numbers_array(name, w)

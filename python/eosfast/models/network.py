@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from eosfast._dispatch import core
-from eosfast.arguments import Choice, Flag, Instance, Integer, Real, numbers_array
+from eosfast.arguments import Choice, Flag, Instance, numbers_array
 from eosfast.datasets import Dataset
+from eosfast.models.large import LargeModel
 from eosfast.models.on_data import DataModel
 from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
-from eosfast.remembered import Remembered
 from eosfast.spectrum import Spectrum
 from eosfast.value_object import allowed
 
@@ -30,11 +30,9 @@ if TYPE_CHECKING:
 
 DTYPES = ("float64", "float32")
 
-_PREPARED: Remembered[PreparedModel] = Remembered()
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Network(DataModel):
+class Network(DataModel, LargeModel):
     """Base of the networks."""
 
     structural: ClassVar[tuple[str, ...]] = ("dtype", "reduce")
@@ -57,6 +55,10 @@ class Network(DataModel):
     @property
     def _chain(self) -> Chain:
         raise NotImplementedError
+
+    @property
+    def _squared(self) -> bool:
+        return self._loss == "mse"
 
     # ------------------------------------------------------------------------------------------------------ questions
 
@@ -230,43 +232,6 @@ class Network(DataModel):
                     kernel[:, a, :, b] += gram * (slopes[a][layer] @ slopes[b][layer].T)
         return kernel.reshape(n * outputs, n * outputs)
 
-    def sharpness(self, w: ArrayLike, *, k: int = 1, tol: float = 1e-8, seed: int = 0) -> Spectrum:
-        """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, by block Lanczos on its products.
-
-        Parameters
-        ----------
-        w : array_like, shape (dim,)
-        k : int
-            How many, from 1 to `dim`.
-        tol : float
-            A value is converged when its residual is at most `tol` times the largest in magnitude, > 0.
-        seed : int
-            Seed of the random start, >= 0.
-
-        Returns
-        -------
-        Spectrum
-            Values, vectors, residuals, flags and the number of products (at most the default of `eosfast.lanczos`); NaN
-            and not converged where the Hessian is not finite.
-
-        Raises
-        ------
-        ValueError
-            `w` has the wrong shape, `k` is not in 1 ... `dim`, or `tol` is not positive.
-        """
-        k = Integer(least=1, most=self.dim).check("k", k)
-        tol = float(Real(above=0).check("tol", tol))
-        seed = Integer().check("seed", seed)
-        inner = self._inner(self._weights(w))
-        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, seed)
-        values, vectors, residuals, converged, matvecs = found
-        if inner.size == self.dim:
-            return Spectrum(values, vectors, residuals, converged, matvecs)
-        if not np.isfinite(values).all():
-            unknown = np.full(k, np.nan)
-            return Spectrum(unknown, np.full((self.dim, k), np.nan), unknown.copy(), np.zeros(k, dtype=bool), matvecs)
-        return self._with_zeros(k, values, vectors.T, residuals, converged, matvecs)
-
     def _with_zeros(
         self,
         k: int,
@@ -309,11 +274,6 @@ class Network(DataModel):
 
     # ----------------------------------------------------------------------------------------------------- to the core
 
-    @classmethod
-    def lane_fields(cls) -> tuple[str, ...]:
-        """Return (): every run of a network has its own matrices."""
-        return ()
-
     @property
     def data_bytes(self) -> int:
         """Memory that the data take, with their two forms in the core, about."""
@@ -338,9 +298,6 @@ class Network(DataModel):
         unseen = self._chain.widths[1] * (self.data.d - X.shape[1])  # numbers of w that such samples do not reach
         own = {"X": X, "y": y, "loss": self._loss, "unseen": float(unseen), "dtype": self.dtype}
         return own | self._chain.config(X.shape[1])
-
-    def _prepared(self) -> PreparedModel:
-        return _PREPARED.get(self, self._make)
 
     def _make(self) -> PreparedModel:
         space = self._space

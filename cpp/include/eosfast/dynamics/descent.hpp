@@ -17,17 +17,23 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
+// product(in, out) for a workspace of either precision, on numbers that are given and wanted in double.
+template <class T, class Product>
+void in_precision(const double* in, std::ptrdiff_t in_size, std::ptrdiff_t out_size, double* out, Product&& product) {
+  if constexpr (std::is_same_v<T, double>) {
+    product(in, out);
+  } else {
+    const std::vector<T> from(in, in + in_size);
+    std::vector<T> to(static_cast<std::size_t>(out_size));
+    product(from.data(), to.data());
+    std::copy(to.begin(), to.end(), out);
+  }
+}
+
 // H V in double for a workspace of either precision.
 template <class T>
 void hessian_products(Pass<T>& pass, std::ptrdiff_t dim, const double* V, int k, double* out) {
-  if constexpr (std::is_same_v<T, double>) {
-    pass.hvp(V, k, out);
-  } else {
-    const auto size = static_cast<std::size_t>(dim * k);
-    std::vector<T> in(V, V + size), products(size);
-    pass.hvp(in.data(), k, products.data());
-    std::copy(products.begin(), products.end(), out);
-  }
+  in_precision<T>(V, dim * k, dim * k, out, [&](const T* from, T* to) { pass.hvp(from, k, to); });
 }
 
 template <class T, class O>
@@ -52,7 +58,16 @@ class Descent {
     moved();
   }
 
+  // On to an iterate that was computed elsewhere.
+  void stand_at(std::int64_t t, std::vector<T> w, std::vector<T> velocity) {
+    w_ = std::move(w);
+    velocity_ = std::move(velocity);
+    t_ = t;
+    moved();
+  }
+
   std::int64_t t() const { return t_; }
+  const T* fields() const { return fields_; }
   const std::vector<T>& w() const { return w_; }
   double loss() { return here().loss(); }
   double weight_norm() const { return norm_of(w_, null_norm_); }

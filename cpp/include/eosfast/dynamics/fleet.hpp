@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eosfast/dynamics/gather.hpp"
+#include "eosfast/dynamics/octet_runs.hpp"
 #include "eosfast/model.hpp"
 #include "eosfast/parallel.hpp"
 
@@ -19,20 +20,33 @@ class Fleet {
 
   std::int64_t run() {
     const bool alone = grid_.num_runs == 1;
+    const int threads = alone ? 1 : call_.num_threads;
     parallel_listening(
-        alone ? 1 : call_.num_threads,
+        threads,
         [&](int) {
-          for (std::int64_t number; (number = next_.fetch_add(1)) < grid_.num_runs && !call_.token.requested();)
-            run_one(number, alone ? call_.num_threads : 1);
+          if constexpr (std::is_same_v<T, double> && OctetRuns<O>::kPossible)
+            if (grid_.num_runs >= std::int64_t{threads} * OctetRuns<O>::kFewest) run_octets();
+          while (auto one = next(alone ? call_.num_threads : 1)) go_on(std::move(one));
         },
         [&] { poll(); });
     return done_.load();
   }
 
  private:
-  void run_one(std::int64_t number, int num_threads) {
-    const auto which =
-        grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
+  using Run = FleetRun<T, O>;
+
+  // The next run at its first iterate; null when all are taken.
+  std::unique_ptr<Run> next(int num_threads) {
+    const std::int64_t number = call_.token.requested() ? grid_.num_runs : next_.fetch_add(1);
+    return number < grid_.num_runs ? begin(number, num_threads) : nullptr;
+  }
+
+  std::size_t network_of(std::int64_t number) const {
+    return grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
+  }
+
+  std::unique_ptr<Run> begin(std::int64_t number, int num_threads) {
+    const std::size_t which = network_of(number);
     const Network<T>& network = *networks_[which];
     double fields[O::kFields];
     for (std::size_t i = 0; i < O::kFields; ++i) fields[i] = grid_.get<double>(grid_.columns[i], number);
@@ -42,33 +56,60 @@ class Fleet {
       std::memcpy(&w, from, sizeof w);
       from += grid_.start_stride;
     }
-    Descent<T, O> descent(network, fields, num_threads);
-    descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
-    Gather<T, O> gather(descent, network, call_.plan, zeros_[which]);
-    const Status status = go(network, descent, gather);
-    write(number, network, descent, gather, status, zeros_[which]);
+    auto run = std::make_unique<Run>(number, which, network, fields, num_threads, call_.plan, zeros_[which]);
+    run->descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
+    return run;
+  }
+
+  // Very small networks go side by side, one network after the other.
+  void run_octets() {
+    if (OctetRuns<O>::until(call_.plan) == 0 || !std::isnan(call_.plan.stop.grad_norm)) return;
+    std::unique_ptr<Run> held = next(1);
+    while (held) {
+      const auto which = held->which;
+      const auto* const small = dynamic_cast<const TwoLayerLanes*>(networks_[which]);
+      if (!small || !TwoLayerOctet::suits(*small)) {
+        go_on(std::move(held));
+        held = next(1);
+        continue;
+      }
+      const auto of_same_network = [&] {
+        if (!held) held = next(1);
+        return held && held->which == which ? std::move(held) : nullptr;
+      };
+      OctetRuns<O>(*small, call_.plan)
+          .go(of_same_network, [this](std::unique_ptr<Run> run) { go_on(std::move(run)); }, [this] { return poll(); });
+    }
+  }
+
+  void go_on(std::unique_ptr<Run> run) {
+    const Status status = go(*run);
+    write(*run, status);
     if (status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
   }
 
-  Status go(const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather) {
+  Status go(Run& run) {
+    auto& [number, which, descent, gather, anchor] = run;
     const Stop& stop = call_.plan.stop;
-    const std::int64_t patience = network.patience();
+    const std::int64_t patience = networks_[which]->patience();
     Status status = descent.verdict(stop);
-    Snapshot anchor;
-    if (stop.steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
     while (status == Status::pending && descent.t() < call_.plan.num_steps) {
-      if (descent.t() % patience == 0 && poll()) return Status::interrupted;
+      if (stop.steady && descent.t() % kAnchor == 0) {
+        if (descent.t() > 0 && descent.is_at(anchor)) {
+          gather.go_round(cycle_length(descent));
+          return Status::steady;
+        }
+        anchor = descent.snapshot();
+      }
+      if (poll_every(patience, descent.t())) return Status::interrupted;
       gather.observe();
       gather.step();
       status = descent.verdict(stop);
-      if (status != Status::pending || !stop.steady || descent.t() % kAnchor != 0) continue;
-      if (descent.t() < call_.plan.num_steps && descent.is_at(anchor)) {
-        gather.go_round(cycle_length(descent));
-        return Status::steady;
-      }
-      anchor = descent.snapshot();
     }
     return status == Status::pending ? Status::completed : status;
+  }
+  bool poll_every(std::int64_t patience, std::int64_t t) const {
+    return t % patience == 0 ? poll() : call_.token.requested();
   }
 
   static int cycle_length(Descent<T, O>& descent) {
@@ -82,16 +123,16 @@ class Fleet {
     return period;
   }
 
-  void write(std::int64_t number, const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather,
-             Status status, std::ptrdiff_t zeros) {
+  void write(Run& run, Status status) {
+    auto& [number, which, descent, gather, anchor] = run;
     const SweepOutput& out = call_.out;
     gather.observe(true);
-    const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
+    const auto put = [&, to = run.number](const GridArray& array, auto value) { grid_.put(array, to, value); };
     put(out.status, static_cast<std::int8_t>(status));
     put(out.num_steps_done, descent.t());
     put(out.loss, descent.loss());
     if (out.grad_norm) put(out.grad_norm, descent.grad_norm());
-    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, zeros));
+    if (out.sharpness) put(out.sharpness, last_sharpness(*networks_[which], descent, zeros_[which]));
     if (out.weights) {
       char* to = grid_.place(out.weights, number);
       for (const T w : descent.w()) {

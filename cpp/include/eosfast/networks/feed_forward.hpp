@@ -32,6 +32,7 @@ class FeedForward final : public Network<T> {
 
   explicit FeedForward(const Config& config);
   std::ptrdiff_t dim() const override { return dim_; }
+  std::ptrdiff_t num_outputs() const override { return samples() * layers_.back().out; }
   std::unique_ptr<Pass<T>> pass(int num_threads) const override;
   int patience() const override;
   std::ptrdiff_t samples() const override { return X_.columns(); }
