@@ -1,6 +1,6 @@
 """eosfast: gradient descent at the edge of stability, one run or a million.
 
-`train` does one run, `sweep` many, `lanczos` finds the largest eigenvalues of any symmetric operator; models,
+`train` does one run, `sweep` many, `gradient_flow` what they do in the limit of small steps, `lanczos` finds the largest eigenvalues of any symmetric operator; models,
 optimizers and options are small immutable objects; results are xarray Datasets.
 """
 
@@ -14,6 +14,7 @@ from eosfast._dispatch import isa
 from eosfast._version import __version__
 from eosfast.activations import HuberizedReLU, Leaky, activation
 from eosfast.datasets import Dataset
+from eosfast.flow import gradient_flow
 from eosfast.measures import FirstBelow, Mean
 from eosfast.models import (
     MLP,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "train",
     "sweep",
+    "gradient_flow",
     "lanczos",
     "spectral_density",
     "Record",
