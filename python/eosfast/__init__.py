@@ -1,7 +1,8 @@
 """eosfast: gradient descent at the edge of stability, one run or a million.
 
-`train` does one run, `sweep` many, `gradient_flow` what they do in the limit of small steps, `lanczos` finds the largest eigenvalues of any symmetric operator; models,
-optimizers and options are small immutable objects; results are xarray Datasets.
+`train` does one run, `sweep` many, `gradient_flow` what they do in the limit of small steps, `lanczos` finds the
+largest eigenvalues of any symmetric operator; models, optimizers and options are small immutable objects; results are
+xarray Datasets.
 """
 
 from __future__ import annotations

@@ -98,11 +98,11 @@ def gradient_flow(
     num_threads: int,
     poll: Poll | None,
 ) -> bool:
-    """Trajectories of the gradient flow from each row of `starts`, recorded into `out`, whose arrays begin with the axes
-    (run, time); returns if Ctrl-C was heard.
+    """Trajectories of the gradient flow from each row of `starts`, recorded into `out`, whose arrays begin with the
+    axes (run, time); returns if Ctrl-C was heard.
 
-    `options`: `rtol`, `atol`, `max_steps`. `out` also holds `status` (int8: completed 0, budget 1, stalled 2, diverged 3,
-    interrupted 4, pending 5), `rows` and `num_steps` of each run; rows that are not reached stay as they are.
+    `options`: `rtol`, `atol`, `max_steps`. `out` also holds `status` (int8: completed 0, budget 1, stalled 2, diverged
+    3, interrupted 4, pending 5), `rows` and `num_steps` of each run; rows that are not reached stay as they are.
     """
 
 def sweep(

@@ -44,6 +44,7 @@ LONG_NAMES = {
     "weight_norm": "norm of the weights",
     "weights": "weights",
     "accuracy": "accuracy",
+    "gfs_sharpness": "sharpness at the end of the gradient flow",
     "distance_to_flow": "distance from the gradient flow",
     "lr": "step size (learning rate)",
     "max_loss": "largest loss of the run",

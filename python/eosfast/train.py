@@ -88,8 +88,9 @@ def train(
     rest of the run was filled in exactly; ``interrupted`` Ctrl-C, everything up to there is returned.
 
     ``distance_to_flow`` is ``||w_t - w(lr t)||``, w(.) the gradient flow from the same start, followed alongside with
-    the tolerances of `gradient_flow`; with momentum at the time ``lr t / (1 - momentum)``, at which a slow heavy ball is
-    (its velocity is ``-lr grad / (1 - momentum)``). It is NaN from where the flow takes more than a million steps.
+    the tolerances of `gradient_flow`; with momentum it is taken at the time ``lr t / (1 - momentum)``, because a ball
+    that moves slowly has the velocity ``-lr grad / (1 - momentum)`` per step. NaN from where the flow has taken a
+    million steps.
 
     Memory is that of the record, whatever `num_steps` is.
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <limits>
 #include <string_view>
 
 #include "eosfast/lanes.hpp"
@@ -39,6 +40,16 @@ concept SmallLandscapeOver = requires(const M model, typename M::template Point<
 
 template <class M>
 concept SmallLandscape = SmallLandscapeOver<M, double> && (!M::kSideBySide || SmallLandscapeOver<M, Lanes>);
+
+// One of the model's own quantities: double own(name, point, w, fields), in the models that have some.
+template <class M, class Point>
+double own_quantity(const M& model, std::string_view name, const Point& point, const double* w, const double* fields) {
+  if constexpr (requires { model.own(name, point, w, fields); }) {
+    return model.own(name, point, w, fields);
+  } else {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+}
 
 // An optimizer is a rule w, state -> w, state that is linear in (w, state, gradient): step() then also moves tangent
 // vectors, when it is given Hessian times tangent for the gradient.

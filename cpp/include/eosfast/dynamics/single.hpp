@@ -59,10 +59,7 @@ class SingleRun final : public Runner {
     }
     if (out.weight_norm) out.weight_norm[row] = Mover<M, O>::norm(model.dim(), run_.w);
     if (out.weights) std::copy_n(run_.w, dim(), out.weights + row * dim());
-    if constexpr (requires { model.accuracy(point_, run_.w); }) {
-      for (const OwnQuantity& own : out.own)
-        if (own.name == "accuracy") own.data[row] = model.accuracy(point_, run_.w);
-    }
+    for (const OwnQuantity& own : out.own) own.data[row] = own_quantity(model, own.name, point_, run_.w, f);
     if (!out.wants_eigenvalues()) return;
     if (!solves) return write_no_eigenvalues(out, row);
     std::vector<double> H(static_cast<std::size_t>(dim() * dim()));
