@@ -91,9 +91,10 @@ def gradient_flow(
     Notes
     -----
     Status: ``completed``; ``budget`` max_steps were taken before the last time; ``stalled`` no step is small enough for
-    the tolerance (it asks for more than double precision has, the field jumps where the flow wants to stay, or the flow
-    leaves every bound in finite time); ``diverged`` the gradient is not finite; ``interrupted`` Ctrl-C. Times that were
-    not reached are left out, or NaN where there are many starts.
+    the tolerance (it asks for more than double precision has, or the flow leaves every bound in finite time);
+    ``diverged`` the gradient is not finite; ``interrupted`` Ctrl-C. Times that were not reached are left out, or NaN
+    where there are many starts. A gradient that jumps (ReLU) costs some thirty steps a jump; where the flow slides
+    along a jump, steps stay tiny and the budget ends it.
 
     Small models are integrated with Rodas5P, a linearly implicit Runge-Kutta method of order 5 that uses the exact
     Hessian: no stiffness (sharpness times duration) makes it slow. A step takes eight gradients and one Hessian; eight
