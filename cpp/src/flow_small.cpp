@@ -51,7 +51,7 @@ template <class Real>
 class FlowEnsemble {
  public:
   using MakeField = std::function<std::unique_ptr<Field<Real>>()>;
-  using MakeRunner = std::function<std::unique_ptr<Runner>()>;
+  using MakeRunner = std::function<std::shared_ptr<Runner>()>;
 
   FlowEnsemble(const FlowCall& call, MakeField make_field, MakeRunner make_runner)
       : call_(call), make_field_(std::move(make_field)), make_runner_(std::move(make_runner)) {}
@@ -130,7 +130,7 @@ class FlowEnsemble {
     FlowEnsemble& all_;
     const FlowCall& call_;
     Rosenbrock<Real> stepper_;
-    const std::unique_ptr<Runner> runner_;
+    const std::shared_ptr<Runner> runner_;
     std::vector<double> w_;
     std::int64_t run_[kWidth<Real>], row_[kWidth<Real>];
     int active_ = 0;
@@ -171,16 +171,16 @@ class SmallFlow final : public Flow {
 
 void SmallModelDoor::flow(const FlowCall& call) const {
   const double* const raw = prepared_.raw_fields.data();
-  const double no_fields[1] = {0.0};
+  const double no_fields[2] = {};
   const Plan plan;
+  const Schedule schedule;
+  const TrainCall writing{"GD", no_fields, call.starts, 0.0, 1, plan, schedule, call.out, call.token, 0.0};
   visit_model(prepared_.model, [&]<class M>(const M& model) {
     using Real = RealOf<M>;
     FlowEnsemble<Real>(
         call, [&] { return std::make_unique<FieldOf<M, Real>>(model, raw); },
         [&] {
-          return std::visit(
-              [&](const auto& family) { return runner_family(family, raw, {"GD", no_fields, call.starts, plan}); },
-              prepared_.model);
+          return std::visit([&](const auto& family) { return runner_family(family, raw, writing); }, prepared_.model);
         })
         .run();
   });

@@ -7,8 +7,10 @@
 #include "eosfast/dynamics/fleet.hpp"
 #include "eosfast/dynamics/network_flow.hpp"
 #include "eosfast/networks/feed_forward.hpp"
+#include "eosfast/networks/linear_network.hpp"
+#include "eosfast/networks/quadratic_regression.hpp"
 #include "eosfast/networks/two_layer_lanes.hpp"
-#include "eosfast/registry.hpp"
+#include "eosfast/rules.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -65,16 +67,16 @@ class NetworkModel final : public Model {
   }
   SingleOutcome train(const TrainCall& call) const override {
     return std::visit(
-        [&]<class O>(const O&) {
-          NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, zeros_,
-                               call.num_threads, call.token);
+        [&]<class O>(const O& rule) {
+          NetworkRun<T, O> run(*network_, call.plan.stop, rule, rule_fields<O>(call.optimizer_fields), call.w0,
+                               call.null_norm, zeros_, call.num_threads, call.token);
           Companion companion{nullptr, call.time_per_step};
           if (call.out.distance_to_flow)
             companion.flow = std::make_unique<NetworkFlow<T>>(*network_, call.w0, FlowOptions{}, call.num_threads);
-          return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token,
-                            companion);
+          const bool steady = call.plan.stop.steady && run.can_repeat();
+          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token, companion);
         },
-        optimizer_named(call.optimizer));
+        rule_of(call));
   }
   std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override {
     std::vector<const Network<T>*> networks;
@@ -84,16 +86,16 @@ class NetworkModel final : public Model {
       networks.push_back(same.network_.get());
       zeros.push_back(same.zeros_);
     }
-    return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, zeros, call).run(); },
-                      optimizer_named(call.optimizer));
+    return std::visit([&]<class O>(const O& rule) { return Fleet<T, O>(networks, zeros, rule, call).run(); },
+                      rule_of(call));
   }
 
   void flow(const FlowCall& call) const override {
     const Plan plan;
-    const double no_fields[1] = {0.0};
     flow_of_network<T>(*network_, call, [&](std::int64_t run, int num_threads) {
-      return std::make_unique<NetworkRun<T, GD>>(*network_, plan.stop, no_fields, call.starts + run * dim(),
-                                                 call.null_norms[run], zeros_, num_threads, call.token);
+      return std::make_unique<NetworkRun<T, GD>>(*network_, plan.stop, GD{}, std::array<double, GD::kFields>{},
+                                                 call.starts + run * dim(), call.null_norms[run], zeros_, num_threads,
+                                                 call.token);
     });
   }
 
@@ -178,6 +180,10 @@ std::unique_ptr<Model> network_model(const Config& config) {
 }  // namespace
 
 std::unique_ptr<Model> make_network(std::string_view name, const Config& config) {
+  if (name == "LinearNetwork")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<LinearNetwork>(config), 0);
+  if (name == "QuadraticRegression")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<QuadraticRegression>(config), 0);
   if (name != "FeedForward") return nullptr;
   if (config.text("dtype") == "float32") return network_model<float>(config);
   return network_model<double>(config);

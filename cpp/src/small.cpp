@@ -92,11 +92,7 @@ double SmallModelDoor::accuracy(const double* w, ArrayView X, const double* y, i
 
 SingleOutcome SmallModelDoor::train(const TrainCall& call) const {
   const auto run = std::visit(
-      [&](const auto& family) {
-        return runner_family(family, prepared_.raw_fields.data(),
-                             {call.optimizer, call.optimizer_fields, call.w0, call.plan});
-      },
-      prepared_.model);
+      [&](const auto& family) { return runner_family(family, prepared_.raw_fields.data(), call); }, prepared_.model);
   Companion companion{call.out.distance_to_flow ? flow_from(call.w0) : nullptr, call.time_per_step};
   return record_run(*run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token, companion);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "eosfast/dynamics/indirect.hpp"
 #include "eosfast/dynamics/recorder.hpp"
 #include "eosfast/small.hpp"
 
@@ -11,20 +12,19 @@ namespace eosfast {
 inline namespace EOSFAST_ISA {
 
 // A single run at its start; the model and the plan must outlive it.
-struct RunnerCall {
-  std::string_view optimizer;
-  const double *optimizer_fields, *w0;
-  const Plan& plan;
-};
-
-std::unique_ptr<Runner> runner_family(const NeuronModels& family, const double* raw_model_fields,
-                                      const RunnerCall& call);
-std::unique_ptr<Runner> runner_family(const ProductModels& family, const double* raw_model_fields,
-                                      const RunnerCall& call);
+std::shared_ptr<Runner> runner_family(const NeuronModels& family, const double* raw_fields, const TrainCall& call);
+std::shared_ptr<Runner> runner_family(const ProductModels& family, const double* raw_fields, const TrainCall& call);
+std::shared_ptr<Runner> runner_family(const ToyModels& family, const double* raw_fields, const TrainCall& call);
 std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
 std::int64_t sweep_family(const ProductModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
+std::int64_t sweep_family(const ToyModels& family, const std::vector<const PreparedModel*>& models,
+                          const SweepCall& call);
+
+// The engines of every model that has none of its own; in cpp/src/runs_of_toys.cpp.
+std::shared_ptr<Runner> runner_indirect(const Indirect& model, const double* raw_fields, const TrainCall& call);
+std::int64_t sweep_indirect(const std::vector<Indirect>& models, const SweepCall& call);
 
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast
