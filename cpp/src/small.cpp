@@ -143,8 +143,10 @@ void SmallModelDoor::curvature(const double* w, const double* u, const double* V
 }
 
 SingleOutcome SmallModelDoor::train(const TrainCall& call) const {
-  return std::visit([&](const auto& family) { return train_family(family, prepared_.raw_fields.data(), call); },
-                    prepared_.model);
+  const auto run = std::visit(
+      [&](const auto& family) { return runner_family(family, prepared_.raw_fields.data(), call); }, prepared_.model);
+  Companion companion{call.out.distance_to_flow ? flow_from(call.w0) : nullptr, call.time_per_step};
+  return record_run(*run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token, companion);
 }
 
 std::int64_t SmallModelDoor::sweep(const std::vector<const Model*>& models, const SweepCall& call) const {

@@ -27,8 +27,11 @@ class SmallModelDoor final : public Model {
   void curvature(const double* w, const double* u, const double* V, int k, double* out) const override;
   SingleOutcome train(const TrainCall& call) const override;
   std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override;
+  void flow(const FlowCall& call) const override;
 
  private:
+  std::unique_ptr<Flow> flow_from(const double* w0) const;
+
   PreparedModel prepared_;
 };
 
