@@ -113,6 +113,7 @@ def _draw_planes(data: xr.Dataset) -> Figure:
     plane.plot(z, theory.T_nullcline(z, EPSILON), ":", color=BLACK, linewidth=1.3, label="$T$ returns")
     mark_threshold(time, 2.0)
     mark_threshold(plane, 2.0)
+    excess.plot(z, theory.T_nullcline(z, EPSILON) - theory.z_nullcline(z, EPSILON), ":", color=BLACK, linewidth=1.3)
     mark_threshold(excess, 0.0)
     excess.axhline(theory.edge_excess(EPSILON), color=BLACK, linewidth=0.9, label=r"$y^*$", zorder=1)
     time.set(xlabel="step $t+1$", ylabel=CURVATURE, xscale="log", xlim=(1, PLANE_STEPS), ylim=(0, 3.6))
@@ -120,7 +121,7 @@ def _draw_planes(data: xr.Dataset) -> Figure:
     plane.set(xlabel=r"residual $z$, every second step", ylabel=CURVATURE, xlim=(-0.5, 0.25), ylim=(1.2, 2.75))
     plane.legend(loc="upper left")
     excess.set(xlabel=r"residual $z$, every second step", ylabel="excess $y=T-f_z(z)$", xlim=(-0.5, 0.25))
-    excess.set_ylim(-0.006, 0.03)
+    excess.set_ylim(-0.006, 0.02)
     excess.legend(loc="upper right")
     return figure
 

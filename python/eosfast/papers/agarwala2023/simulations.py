@@ -147,7 +147,8 @@ def random_model(s: float, level: float, seed: int, size: tuple[int, int] = (D, 
 
 def kernel(J: NDArray[np.float64]) -> NDArray[np.float64]:
     """J J' without BLAS, whose threads would then spin for longer than the product takes."""
-    return np.einsum("ap,bp->ab", J, J)
+    product: NDArray[np.float64] = np.einsum("ap,bp->ab", J, J)
+    return product
 
 
 def top_curvature(model: QuadraticRegression, w: ArrayLike) -> float:
