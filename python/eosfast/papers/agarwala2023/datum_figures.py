@@ -122,7 +122,7 @@ def _draw_planes(data: xr.Dataset) -> Figure:
     plane.legend(loc="upper left")
     excess.set(xlabel=r"residual $z$, every second step", ylabel="excess $y=T-f_z(z)$", xlim=(-0.5, 0.25))
     excess.set_ylim(-0.006, 0.02)
-    excess.legend(loc="upper right")
+    excess.legend(loc="upper center", bbox_to_anchor=(0.38, 1.0))
     return figure
 
 

@@ -112,7 +112,7 @@ def _draw_cells(ax: Axes, data: xr.Dataset, values: np.ndarray, limits: tuple[fl
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             dark = (value - limits[0]) / (limits[1] - limits[0]) < 0.55
-            text = f"{value:.2f}" if limits[1] != 1.0 else f"{value:g}"
+            text = f"{value:.2f}" if limits[1] != 1.0 else f"{value:.2g}"
             style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else BLACK}
             ax.annotate(text, (column, row), **style)
     ax.set_xticks(np.arange(values.shape[1]), [f"{s:g}" for s in data.s.values])
