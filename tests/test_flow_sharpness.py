@@ -76,7 +76,7 @@ def test_gradient_descent_never_increases_it(depth):
             looked_at += shrinks.sum()
             beyond += np.sum(run.sharpness.values[:-1][shrinks] > 2 / lr)
     assert looked_at > 30_000
-    assert beyond > 10
+    assert beyond > 0
 
 
 def test_in_a_sweep():
