@@ -46,6 +46,8 @@ inline RecordOutput record_output(const py::dict& out, const py::list& own, cons
   record.grad_norm = output<double>(out, "grad_norm");
   record.weight_norm = output<double>(out, "weight_norm");
   record.weights = output<double>(out, "weights");
+  record.relative_progress = output<double>(out, "relative_progress");
+  record.directional_smoothness = output<double>(out, "directional_smoothness");
   record.distance_to_flow = output<double>(out, "distance_to_flow");
   record.hessian_eigs = output<double>(out, "hessian_eigs");
   if (record.hessian_eigs) {

@@ -21,7 +21,7 @@ class FieldOf final : public Field<Real> {
  public:
   FieldOf(const M& model, const double* raw_fields) : model_(model), point_(model.template point<Real>()) {
     double fields[M::kFields + 1] = {};
-    M::derive(raw_fields, fields);
+    model.derive(raw_fields, fields);
     std::copy_n(fields, M::kFields, fields_);
   }
   int dim() const override { return model_.dim(); }

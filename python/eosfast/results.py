@@ -42,6 +42,8 @@ LONG_NAMES = {
     "hessian_eigs": "largest Hessian eigenvalues",
     "grad_norm": "norm of the gradient",
     "weight_norm": "norm of the weights",
+    "relative_progress": "relative progress",
+    "directional_smoothness": "directional smoothness",
     "weights": "weights",
     "accuracy": "accuracy",
     "gfs_sharpness": "sharpness at the end of the gradient flow",
@@ -84,6 +86,8 @@ def described(value: Any) -> Any:
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
+    if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
+        return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
     if isinstance(value, (np.ndarray, np.generic)):
         return described(value.tolist())
     if isinstance(value, dict):
@@ -97,12 +101,23 @@ def described(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
 
 
-def _checksum(*arrays: NDArray[Any]) -> str:
+def _checksum(*values: Any) -> str:
     import hashlib  # on first use
 
     digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
+
+    def take(value: Any) -> None:
+        if isinstance(value, ValueObject):
+            digest.update(type(value).__name__.encode())
+            for held in value._values():
+                take(held)
+        elif isinstance(value, np.ndarray):
+            digest.update(np.ascontiguousarray(value).data)
+        else:
+            digest.update(repr(value).encode())
+
+    for value in values:
+        take(value)
     return digest.hexdigest()
 
 

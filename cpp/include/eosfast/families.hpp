@@ -14,10 +14,13 @@ inline namespace EOSFAST_ISA {
 // A single run at its start; the model and the plan must outlive it.
 std::shared_ptr<Runner> runner_family(const NeuronModels& family, const double* raw_fields, const TrainCall& call);
 std::shared_ptr<Runner> runner_family(const ProductModels& family, const double* raw_fields, const TrainCall& call);
+std::shared_ptr<Runner> runner_family(const QuadraticModels& family, const double* raw_fields, const TrainCall& call);
 std::shared_ptr<Runner> runner_family(const ToyModels& family, const double* raw_fields, const TrainCall& call);
 std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
 std::int64_t sweep_family(const ProductModels& family, const std::vector<const PreparedModel*>& models,
+                          const SweepCall& call);
+std::int64_t sweep_family(const QuadraticModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
 std::int64_t sweep_family(const ToyModels& family, const std::vector<const PreparedModel*>& models,
                           const SweepCall& call);
