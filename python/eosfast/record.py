@@ -37,9 +37,9 @@ class Record(ValueObject):
     quantities : sequence of str
         Any of ``loss``, ``sharpness`` (the largest eigenvalue of the Hessian, with its certificate), ``hessian_eigs``
         (the k largest; it is ``sharpness`` that has the certificate of the first), ``grad_norm``, ``weights``,
-        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), ``distance_to_flow`` (from the
-        gradient flow at the matched time), and the model's own:
-        ``model.quantities``, such as ``accuracy``, ``margin``, ``ntk_sharpness``.
+        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), ``distance_to_flow`` (from
+        the gradient flow at the matched time), and the model's own: ``model.quantities``, such as ``accuracy``,
+        ``margin``, ``ntk_sharpness``.
     sharpness_every : int, optional
         Solve for eigenvalues, of Hessians and tangent kernels, only at recorded steps that are multiples of it; NaN in
         between. None = at every recorded step.
