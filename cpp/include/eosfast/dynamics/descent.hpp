@@ -79,12 +79,6 @@ class Descent {
     return stop.verdict(loss(), std::isnan(stop.grad_norm) ? stop.grad_norm : grad_norm());
   }
 
-  // At w, which no step led to.
-  void stand_at(const double* w) {
-    std::transform(w, w + w_.size(), w_.begin(), [](double x) { return static_cast<T>(x); });
-    moved();
-  }
-
   // What a plain gradient step would do, which is not taken.
   void write_ahead(const RecordOutput& out, std::int64_t row) {
     const double loss_here = loss();
@@ -95,6 +89,12 @@ class Descent {
     visited_ = false;
     pass_->grad(next_grad.data());
     write_step_quantities(out, row, static_cast<double>(fields_[0]), loss_here, pass_->loss(), grad_, next_grad);
+  }
+
+  // At w, which no step led to.
+  void stand_at(const double* w) {
+    std::transform(w, w + w_.size(), w_.begin(), [](double x) { return static_cast<T>(x); });
+    moved();
   }
 
   // One step. tangent (weights, then velocity), if given, is moved by the Jacobian of the step.
@@ -247,8 +247,6 @@ class NetworkRun final : public Runner {
     if (out.wants_eigenvalues()) write_spectrum(out, row, solves);
     if (out.looks_a_step_ahead()) descent_.write_ahead(out, row);
   }
-  void copy_w(double* out) const override { std::copy(descent_.w().begin(), descent_.w().end(), out); }
-  void stand_at(const double* w) override { descent_.stand_at(w); }
   Snapshot snapshot() const override { return descent_.snapshot(); }
   bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
   void stand_on(const Snapshot& place) override { descent_.stand_on(place); }
@@ -270,6 +268,8 @@ class NetworkRun final : public Runner {
       write_no_eigenvalues(out, row);
     }
   }
+  void copy_w(double* out) const override { std::copy(descent_.w().begin(), descent_.w().end(), out); }
+  void stand_at(const double* w) override { descent_.stand_at(w); }
 
   const Network<T>& network_;
   const Stop stop_;

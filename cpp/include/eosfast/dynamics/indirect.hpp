@@ -58,15 +58,14 @@ class Indirect {
         raw_fields_(num_raw_fields(model)),
         derive_(
             [](const void* of, const double* raw, double* fields) { static_cast<const M*>(of)->derive(raw, fields); }),
+        own_([](const void* of, std::string_view name, const double* w, const double* f) {
+          const M& m = *static_cast<const M*>(of);
+          auto point = m.template point<double>();
+          m.visit(point, w, f);
+          return own_quantity(m, name, point, w, f);
+        }),
         single_(&kCalls<M, double>),
         lanes_(&kCalls<M, Lanes>) {
-    if constexpr (requires(typename M::template Point<double> p, double* to) { model.quantity("", p, to, to, to); })
-      quantity_ = [](const void* of, std::string_view name, const double* w, const double* f, double* out) {
-        const M& m = *static_cast<const M*>(of);
-        auto point = m.template point<double>();
-        m.visit(point, w, f);
-        return m.quantity(name, point, w, f, out);
-      };
     static_assert(M::kMaxDim <= kMaxDim && M::kRawFields <= kRawFields && M::kFields <= kFields && M::kSideBySide);
   }
 
@@ -103,8 +102,8 @@ class Indirect {
   Real loss_bound(const Real& reach, const Real* f) const {
     return calls<Real>().loss_bound(model_, reach, f);
   }
-  bool quantity(std::string_view name, const Point<double>&, const double* w, const double* f, double* out) const {
-    return quantity_ && quantity_(model_, name, w, f, out);
+  double own(std::string_view name, const Point<double>&, const double* w, const double* f) const {
+    return own_(model_, name, w, f);
   }
 
  private:
@@ -120,7 +119,7 @@ class Indirect {
   const void* model_;
   int dim_, raw_fields_;
   void (*derive_)(const void* model, const double* raw, double* fields);
-  bool (*quantity_)(const void* model, std::string_view name, const double* w, const double* f, double* out) = nullptr;
+  double (*own_)(const void* model, std::string_view name, const double* w, const double* fields);
   const Calls<double>* single_;
   const Calls<Lanes>* lanes_;
 };

@@ -61,12 +61,7 @@ class SingleRun final : public Runner {
     }
     if (out.weight_norm) out.weight_norm[row] = norm(model.dim(), run_.w);
     if (out.weights) std::copy_n(run_.w, dim(), out.weights + row * dim());
-    if constexpr (requires { model.accuracy(point_, run_.w); }) {
-      for (const OwnQuantity& own : out.own)
-        if (own.name == "accuracy") own.data[row] = model.accuracy(point_, run_.w);
-    } else if constexpr (requires { model.quantity("", point_, run_.w, f, out.loss); }) {
-      for (const OwnQuantity& own : out.own) model.quantity(own.name, point_, run_.w, f, own.data + row);
-    }
+    for (const OwnQuantity& own : out.own) own.data[row] = own_quantity(model, own.name, point_, run_.w, f);
     if (out.wants_eigenvalues()) solves ? solve(out, row) : write_no_eigenvalues(out, row);
     if (out.looks_a_step_ahead()) look_ahead(out, row);
   }

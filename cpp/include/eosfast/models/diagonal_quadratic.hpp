@@ -96,26 +96,18 @@ struct DiagonalQuadratic {
   void multiply_output_hessian(const double* f, const double* v, double* out) const {
     for (int i = 0; i < dim(); ++i) out[i] = 2.0 * f[1 + 2 * i] * v[i];
   }
-  // Whether there is such a quantity; its value. The tangent kernel is one number, |J|^2, and its eigenvector is 1.
-  bool quantity(std::string_view name, const Point<double>& p, const double*, const double* f, double* out) const {
+  // The tangent kernel is one number, |J|^2, and its eigenvector is 1.
+  double own(std::string_view name, const Point<double>& p, const double*, const double* f) const {
     double kernel = 0.0, highest = 2.0 * f[1], lowest = highest;
     for (int i = 0; i < dim(); ++i) {
       kernel = fma(p.slopes[i], p.slopes[i], kernel);
       highest = max(highest, 2.0 * f[1 + 2 * i]);
       lowest = min(lowest, 2.0 * f[1 + 2 * i]);
     }
-    if (name == "residual" || name == "z1") {
-      *out = p.residual;
-    } else if (name == "ntk_sharpness" || name == "ntk_eigs") {
-      *out = kernel;
-    } else if (name == "q1_max") {
-      *out = highest;
-    } else if (name == "q1_min") {
-      *out = lowest;
-    } else {
-      return false;
-    }
-    return true;
+    if (name == "residual" || name == "z1") return p.residual;
+    if (name == "q1_max") return highest;
+    if (name == "q1_min") return lowest;
+    return kernel;  // ntk_sharpness, ntk_eigs
   }
 
   template <class Real>

@@ -110,9 +110,8 @@ struct ScalarProduct {
     }
   }
 
-  bool quantity(std::string_view name, const Point<double>&, const double* w, const double* f, double* out) const {
-    if (name == "gfs_sharpness") *out = gfs_sharpness(dim(), w, f[0]);
-    return name == "gfs_sharpness";
+  double own(std::string_view /*gfs_sharpness*/, const Point<double>&, const double* w, const double* f) const {
+    return gfs_sharpness(dim(), w, f[0]);
   }
 
   template <class Real>
