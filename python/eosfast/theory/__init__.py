@@ -3,10 +3,24 @@
 `single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it,
 `logistic` logistic regression with large step sizes, `margins` the margins of a classifier and of a data set, and
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
-in the limit.
+in the limit. `flip` and `cubic` have the cycles that take the place of a minimum, `products` losses of a product,
+`catapult` and `self_stabilization` what brings the sharpness down, `sharpness_flows` where it drifts then, and
+`diagonal_network` diagonal linear networks.
 Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
+from .catapult import catapult_limit, catapult_step
+from .cubic import (
+    CUBIC_PHASES,
+    CubicPhases,
+    cubic_doublings,
+    cubic_lyapunov,
+    cubic_map,
+    cubic_slope,
+    cubic_two_cycle,
+    cubic_two_cycle_multiplier,
+)
+from .diagonal_network import diagonal_flow_limit, diagonal_network_sharpness
 from .edge_phase import (
     Acceleration,
     LeakyBounds,
@@ -17,6 +31,7 @@ from .edge_phase import (
     stable_rate_bound,
     weight_norm_bound,
 )
+from .flip import doubling_cascade, flip_amplitude, flip_coefficient
 from .logistic import (
     LogisticMinimum,
     logistic_accelerated_step,
@@ -53,7 +68,10 @@ from .mean_model import (
     smoothed_relu_inverse,
     stable_bias_limit,
 )
+from .products import paired_edge_gap, product_edge_gap, product_flow_limit, product_flow_sharpness
 from .rates import loss_rate, xor_counts, xor_rate
+from .self_stabilization import edge_arrival, edge_mean, stabilization_energy, stabilization_period, stabilization_step
+from .sharpness_flows import effective_lr, sphere_drift, valley_drift
 from .single_neuron import (
     Shape,
     edge_gap,
@@ -80,7 +98,9 @@ from .two_layer import (
 
 __all__ = [
     "Acceleration",
+    "CUBIC_PHASES",
     "Constants",
+    "CubicPhases",
     "HardMargin",
     "LeakyBounds",
     "LogisticMinimum",
@@ -91,11 +111,27 @@ __all__ = [
     "auxiliary_margin",
     "average_loss_bound",
     "average_potential_bound",
+    "catapult_limit",
+    "catapult_step",
+    "cubic_doublings",
+    "cubic_lyapunov",
+    "cubic_map",
+    "cubic_slope",
+    "cubic_two_cycle",
+    "cubic_two_cycle_multiplier",
+    "diagonal_flow_limit",
+    "diagonal_network_sharpness",
+    "doubling_cascade",
+    "edge_arrival",
     "edge_bias",
     "edge_bias_limit",
     "edge_gap",
     "edge_gap_factor",
     "edge_lr",
+    "edge_mean",
+    "effective_lr",
+    "flip_amplitude",
+    "flip_coefficient",
     "flow_bias_limit",
     "flow_regime_sharpness",
     "hard_margin",
@@ -114,15 +150,19 @@ __all__ = [
     "monotone_threshold",
     "network_constants",
     "norm_growth_bounds",
-    "normalised_margin",
     "normal_cdf",
+    "normalised_margin",
     "one_step_bounds",
     "origin_sharpness",
     "oscillation_envelope",
     "output_envelope",
+    "paired_edge_gap",
     "period_doublings",
     "phase_times",
     "phase_transition_bound",
+    "product_edge_gap",
+    "product_flow_limit",
+    "product_flow_sharpness",
     "psi",
     "regime_sharpness",
     "slow_line",
@@ -130,12 +170,17 @@ __all__ = [
     "smoothed_margin",
     "smoothed_relu",
     "smoothed_relu_inverse",
+    "sphere_drift",
+    "stabilization_energy",
+    "stabilization_period",
+    "stabilization_step",
     "stable_bias_limit",
     "stable_loss_bounds",
     "stable_rate_bound",
     "stable_threshold",
     "steps_to_edge",
     "two_layer_constants",
+    "valley_drift",
     "weight_norm_bound",
     "xor_counts",
     "xor_rate",
