@@ -37,7 +37,7 @@ def diagonal_flow_limit(X: ArrayLike, y: ArrayLike, alpha: ArrayLike) -> NDArray
     Returns
     -------
     ndarray, shape (d,)
-        NaN if Newton's method does not converge.
+        NaN if Newton's method does not converge, as for alpha below about 1e-8.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _interpolating(
         gap = X @ (weight * np.sinh(s)) - y
         if np.linalg.norm(gap) <= 1e-13 * np.linalg.norm(y):
             break
-        step = np.linalg.solve((X * (weight * np.cosh(s))) @ X.T, -gap)
+        step = np.linalg.lstsq((X * (weight * np.cosh(s))) @ X.T, -gap, rcond=1e-15)[0]  # nearly singular if sparse
         length, here = 1.0, objective(nu)
         while not objective(nu + length * step) <= here + 1e-4 * length * (gap @ step) and length > 1e-12:
             length /= 2.0

@@ -193,6 +193,9 @@ def edge_mean(lr: ArrayLike, eps: ArrayLike, zeta: ArrayLike = 1.0) -> NDArray[n
 
     Notes
     -----
+    It settles for zeta > sqrt(2)/3 only: across the valley, s decays at the rate (9/2) zeta^2 lr^2 eps towards this
+    cycle, while the explicit step feeds the loops at the rate lr^2 eps (see `stabilization_energy`).
+
     On the 2-cycle x = m +- s, of which y sees the mean of x^2, stationarity of y gives s^2 + m^2 = 2 eps. With y = 2/lr
     + Y the cycle has lr Y = -3 lr zeta m and 2 m = lr eps - (3/2) lr zeta s^2, so m = lr eps (1 - 3 zeta)/2 and Y = -3
     zeta m. Derived here.
