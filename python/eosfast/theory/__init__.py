@@ -68,7 +68,7 @@ from .mean_model import (
     smoothed_relu_inverse,
     stable_bias_limit,
 )
-from .products import paired_edge_gap, product_edge_gap, product_flow_limit, product_flow_sharpness
+from .products import paired_edge_gap, product_bound, product_edge_gap, product_flow_limit, product_flow_sharpness
 from .rates import loss_rate, xor_counts, xor_rate
 from .self_stabilization import edge_arrival, edge_mean, stabilization_energy, stabilization_period, stabilization_step
 from .sharpness_flows import effective_lr, sphere_drift, valley_drift
@@ -160,6 +160,7 @@ __all__ = [
     "period_doublings",
     "phase_times",
     "phase_transition_bound",
+    "product_bound",
     "product_edge_gap",
     "product_flow_limit",
     "product_flow_sharpness",
