@@ -83,7 +83,9 @@ WIDTH, OUTPUT = 1_000, 1.0
 CATAPULTS = (1.5, 2.2, 3.0, 3.8)
 
 
-def catapult_start(level: NDArray[np.float64] | float, lr: float, n: float, f: float) -> tuple[NDArray[np.float64], ...]:
+def catapult_start(
+    level: NDArray[np.float64] | float, lr: float, n: float, f: float
+) -> tuple[NDArray[np.float64], ...]:
     """Weights of (w1 w2)^2/2 that stand for a network of width n with output f and ``lr * kernel = level``.
 
     Only w1 w2 = sqrt(n) f and w1^2 + w2^2 = n kernel matter; the step size becomes lr/n.

@@ -82,7 +82,9 @@ def _draw_self_stabilization(data: xr.Dataset) -> Figure:
     course.set(xlabel=label("step"), ylabel=r"sharpness $-\,2/\eta$", ylim=(-2.2, 3.4))
     course.legend(loc="upper left")
     start = np.geomspace(0.04, 3.2, 300)
-    period.plot(start, theory.stabilization_period(1.0, start=start), color=BLACK, linewidth=0.9, label="conserved energy")
+    period.plot(
+        start, theory.stabilization_period(1.0, start=start), color=BLACK, linewidth=0.9, label="conserved energy"
+    )
     for lr, marker, colour in zip(data.lr.values, "os", (VERMILION, BLUE), strict=True):
         period.plot(data.wide, data.period.sel(lr=lr), marker, color=colour, markersize=3, label=rf"$\eta={lr:g}$")
     period.axhline(math.pi * math.sqrt(2.0), color="0.7", linewidth=0.6, zorder=0)
@@ -135,7 +137,9 @@ def _draw_multiscale(data: xr.Dataset) -> Figure:
     height, square = figure.subplots(1, 2)
     lr = data.attrs["lr"]
     arrival = 2.0 / lr - MINIMAL_Y0
-    height.plot([0.0, arrival, 4.0], [MINIMAL_Y0, 2.0 / lr, 2.0 / lr], color=BLACK, linewidth=0.8, label=r"$\epsilon\to0$")
+    height.plot(
+        [0.0, arrival, 4.0], [MINIMAL_Y0, 2.0 / lr, 2.0 / lr], color=BLACK, linewidth=0.8, label=r"$\epsilon\to0$"
+    )
     for eps, colour in zip(data.eps.values, (ORANGE, VERMILION, BLUE), strict=True):
         run = data.sel(eps=eps)
         height.plot(run.time, run.y, color=colour, linewidth=0.8, label=rf"$\epsilon={eps:g}$")

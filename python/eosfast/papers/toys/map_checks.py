@@ -33,10 +33,14 @@ def monotone_loss() -> list[Check]:
     with_increase = []
     for one in lr:
         start = x * math.sqrt(1.0 + 2.0 / one)  # from x = 0 to where z = 2
-        runs = sim.ends(PRODUCT, {"w1": ("run", start), "w2": ("run", start)}, 1, ("loss_increases",), optimizer=GD(lr=one))
+        runs = sim.ends(
+            PRODUCT, {"w1": ("run", start), "w2": ("run", start)}, 1, ("loss_increases",), optimizer=GD(lr=one)
+        )
         with_increase.append(bool(np.any(runs.loss_increases.values > 0)))
     largest = float(lr[~np.array(with_increase)].max())
-    statement = "(xy - 1)^2/2, x = y, 3999 starts with lr (xy - 1) < 2: largest step size without an increase of the loss"
+    statement = (
+        "(xy - 1)^2/2, x = y, 3999 starts with lr (xy - 1) < 2: largest step size without an increase of the loss"
+    )
     checks = [compare("E1a", statement, CUBIC, theory.CUBIC_PHASES.monotone, largest, 2e-4)]
     lrs = [0.4, 0.8, 0.95]
     runs = sim.ends(Scalar1D(loss="quartic"), {"lr": lrs}, 40, ("lyapunov",), w0={"x": 1.0 + 1e-9})
@@ -51,7 +55,9 @@ def two_cycles() -> list[Check]:
     z = last_residuals(lrs, [0.95, 1.1], 20_000)
     checks = []
     for letter, lr, row, expected in zip("abc", lrs, z, theory.cubic_two_cycle(lrs), strict=True):
-        statement = f"(xy - 1)^2/2 from (0.95, 1.1), lr = {lr:g}: error of the 2-cycle, the roots of z^2 + (a - 1)(z - 1)"
+        statement = (
+            f"(xy - 1)^2/2 from (0.95, 1.1), lr = {lr:g}: error of the 2-cycle, the roots of z^2 + (a - 1)(z - 1)"
+        )
         checks.append(compare(f"E2{letter}", statement, CUBIC, 0.0, farthest(row - expected, 0.0), 1e-12))
     w = sim.ends(PRODUCT, {"lr": [1.1]}, 20_000, ("weights",), w0=[0.6, 1.5]).weights.values[0]
     known = np.array([1.11606297, 0.81455163])
@@ -104,7 +110,9 @@ def bounded_starts() -> list[Check]:
     wrong = total = 0
     for lr, target in ((0.2, 1.0), (0.7, 1.0), (1.3, 1.0), (0.9, -0.8), (0.5, 0.0)):
         axis = np.linspace(-1.0, 1.0, 150) * 2.2 / math.sqrt(lr)
-        runs = sim.ends(ScalarProduct(depth=2, target=target), {"w1": axis, "w2": axis}, 20_000, ("loss",), optimizer=GD(lr=lr))
+        runs = sim.ends(
+            ScalarProduct(depth=2, target=target), {"w1": axis, "w2": axis}, 20_000, ("loss",), optimizer=GD(lr=lr)
+        )
         bounded = runs.status.values != runs.status.attrs["flag_meanings"].split().index("diverged")
         bound = theory.product_bound(axis[:, None], axis, lr, target)
         clear = np.abs(bound - 1.0) > 1e-6
@@ -124,7 +132,9 @@ def bouncing() -> list[Check]:
         x = sim.ends(Scalar1D(loss=loss), {"lr": [3.0]}, 20_000, ("weights",), w0={"x": 0.3}).weights.values[0, 0]
         tolerance = 1e-10 if loss == "sqrt" else 5e-7
         statement = f"{loss} in one dimension, lr = 3: |x| on the 2-cycle"
-        checks.append(compare(f"A1{letter}", statement, "derived; Ma et al. 2022 (arXiv 2204.11326)", known, abs(x), tolerance))
+        checks.append(
+            compare(f"A1{letter}", statement, "derived; Ma et al. 2022 (arXiv 2204.11326)", known, abs(x), tolerance)
+        )
     lr = np.linspace(2.1, 6.0, 40)
     errors = []
     for loss in ("sqrt", "logcosh"):

@@ -25,7 +25,9 @@ def minimalist() -> list[Check]:
     checks = [compare("Z1a", statement, COMPUTED, 0.024502, gap[2], 1e-6)]
     others = sim.paired_ends(4, np.full(4, 0.05), level=[2.1, 2.3, 2.7, 3.0]).gap.values
     statement = "the same from four other starts, lr * sharpness = 2.1 to 3: largest difference"
-    checks.append(compare("Z1b", statement, "derived: the end forgets the start", 0.0, farthest(others - gap[2], 0.0), 1e-6))
+    checks.append(
+        compare("Z1b", statement, "derived: the end forgets the start", 0.0, farthest(others - gap[2], 0.0), 1e-6)
+    )
     for letter, lr, expected, one in zip("abcd", lrs, (1.985472, 1.995385, 1.998775, 1.999801), gap, strict=True):
         statement = f"(x^2 y^2 - 1)^2/4, lr = {lr:g}: lr * sharpness at the end"
         checks.append(compare(f"E6{letter}", statement, COMPUTED, expected, 2.0 - lr * one, 1e-6))
@@ -40,7 +42,9 @@ def minimalist() -> list[Check]:
 def alignment() -> list[Check]:
     """Y1: log cosh(x y) from many starts at lr = 1/8."""
     starts = np.linspace(4.4, 7.0, 12)
-    for_all = sim.ends(SingleNeuron(loss="logcosh"), {"y": starts}, 10**7, w0={"x": 0.5}, optimizer=GD(lr=0.125), stop=AT_REST)
+    for_all = sim.ends(
+        SingleNeuron(loss="logcosh"), {"y": starts}, 10**7, w0={"x": 0.5}, optimizer=GD(lr=0.125), stop=AT_REST
+    )
     worst = farthest(for_all.sharpness.values, 15.81158)
     statement = "log cosh(xy), lr = 1/8, x = 0.5, y = 4.4 to 7: sharpness at the end"
     checks = [compare("Y1a", statement, COMPUTED, 15.81158, worst, 1e-5)]
@@ -82,7 +86,9 @@ def conserved() -> list[Check]:
         ends.append(0.05 * phi[-1])
         differences.append(phi / theory.product_flow_sharpness(run.weights.values) - 1.0)
     source = "Kreisler et al. 2023 (ICML)"
-    statement = "(w1...wn - 1)^2/2, n = 2 to 5, from above 2/lr: largest relative increase of the sharpness at the flow's end"
+    statement = (
+        "(w1...wn - 1)^2/2, n = 2 to 5, from above 2/lr: largest relative increase of the sharpness at the flow's end"
+    )
     checks.append(compare("E7b", statement, source, 0.0, max(increase, 0.0), 1e-12))
     statement = "the same: runs that do not end with it at most 2/lr"
     checks.append(compare("E7c", statement, source, 0, int(np.sum(~(np.array(ends) <= 2.0))), 0))
@@ -145,16 +151,22 @@ def catapult() -> list[Check]:
 def unstable_convergence() -> list[Check]:
     """U1: relative progress and directional smoothness at the end of an edge-of-stability run."""
     checks = []
-    for (letters, lr, progress, smoothness) in (("ab", 0.01, -5.000e-5, 1.99990), ("cd", 0.05, -1.2515e-3, 1.997497)):
+    for letters, lr, progress, smoothness in (("ab", 0.01, -5.000e-5, 1.99990), ("cd", 0.05, -1.2515e-3, 1.997497)):
         w0 = [0.5, math.sqrt(3.0 / lr)]
         quantities = ("relative_progress", "directional_smoothness")
         run = sim.path(SingleNeuron(loss="sqrt"), w0, lr, 10**7, 10**6, quantities, Stop(grad_norm=1e-4))
         statement = f"sqrt(1 + (xy)^2), lr = {lr:g}, edge of stability: relative progress at the end"
-        checks.append(compare(f"U1{letters[0]}", statement, COMPUTED, progress, run.relative_progress[-1], 1e-3 * -progress))
+        checks.append(
+            compare(f"U1{letters[0]}", statement, COMPUTED, progress, run.relative_progress[-1], 1e-3 * -progress)
+        )
         statement = "the same: lr * directional smoothness at the end"
         measured = lr * float(run.directional_smoothness[-1])
-        checks.append(compare(f"U1{letters[1]}", statement, COMPUTED, smoothness, measured, 1e-6 if lr < 0.02 else 2e-6))
-    run = sim.path(SingleNeuron(loss="sqrt"), [0.3, math.sqrt(1.4 / 0.05)], 0.05, 60, 1, quantities, Stop(grad_norm=1e-6))
+        checks.append(
+            compare(f"U1{letters[1]}", statement, COMPUTED, smoothness, measured, 1e-6 if lr < 0.02 else 2e-6)
+        )
+    run = sim.path(
+        SingleNeuron(loss="sqrt"), [0.3, math.sqrt(1.4 / 0.05)], 0.05, 60, 1, quantities, Stop(grad_norm=1e-6)
+    )
     progress, smooth = run.relative_progress.values[:-1], 0.05 * run.directional_smoothness.values[:-1]
     statement = "the same below the edge, lr = 0.05, lr * sharpness = 1.4, last steps: relative progress - (lr smoothness/2 - 1)"
     error = farthest((progress - (smooth / 2.0 - 1.0))[-5:], 0.0)

@@ -76,7 +76,9 @@ def _draw_minimalist(data: xr.Dataset) -> Figure:
             name = {0: r"$(x^2y^2-1)^2/4$", 1: "$(xy-1)^2/2$"}[i] if j == 1 else None
             course.plot(data.step + 1, data.level[i, j], color=colour, label=name, linewidth=0.9)
     mark_threshold(course, 2.0)
-    course.set(xlabel="step $t+1$", ylabel=r"sharpness of the flow's minimum $\times\,\eta$", xscale="log", ylim=(0, 3.4))
+    course.set(
+        xlabel="step $t+1$", ylabel=r"sharpness of the flow's minimum $\times\,\eta$", xscale="log", ylim=(0, 3.4)
+    )
     course.legend(loc="lower right", bbox_to_anchor=(1.0, 0.06))
     for depth, colour, marker in zip(DEPTHS, (BLUE, VERMILION, GREEN), "osv", strict=True):
         constant = float(theory.paired_edge_gap(1.0, depth))
@@ -100,7 +102,9 @@ def _alignment(progress: bool) -> xr.Dataset:
     lr = np.linspace(1.6, 4.0, 49)
     cycles = []
     for loss, _, _ in tracked(BOUNCING, progress, "losses"):
-        two = [sim.ends(Scalar1D(loss=loss), {"lr": lr}, 20_000 + k, ("weights",), w0={"x": 0.7}).weights for k in (0, 1)]
+        two = [
+            sim.ends(Scalar1D(loss=loss), {"lr": lr}, 20_000 + k, ("weights",), w0={"x": 0.7}).weights for k in (0, 1)
+        ]
         cycles.append([np.abs(w.values[:, 0]) for w in two])
     model = SingleNeuron(loss="logcosh")
     runs = [sim.path(model, [0.4, y], ALIGN_LR, ALIGN_STEPS) for y in ALIGN_Y]
@@ -121,7 +125,7 @@ def _draw_alignment(data: xr.Dataset) -> Figure:
     figure = Figure(figsize=(PAGE, 2.5), layout="constrained")
     cycle, plane, course = figure.subplots(1, 3)
     fine = np.linspace(1.6, 4.0, 300)
-    for (loss, name, colour) in BOUNCING:
+    for loss, name, colour in BOUNCING:
         measured = data.amplitude.sel(loss=loss)
         cycle.plot(fine, theory.oscillation_envelope(fine, 1.0, loss), color=colour, linewidth=0.9)
         mean = measured.mean("parity")
