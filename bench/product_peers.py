@@ -1,4 +1,4 @@
-"""Yardsticks for whole jobs on (x y - target)^2/2: many runs in numba, for a bifurcation diagram and for a basin map."""
+"""Yardsticks for whole jobs on (x y - target)^2/2 in numba: many runs, for a bifurcation diagram and a basin map."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ from .mean_model import (
 from .products import paired_edge_gap, product_bound, product_edge_gap, product_flow_limit, product_flow_sharpness
 from .rates import loss_rate, xor_counts, xor_rate
 from .self_stabilization import edge_arrival, edge_mean, stabilization_energy, stabilization_period, stabilization_step
-from .sharpness_flows import effective_lr, sphere_drift, valley_drift
+from .sharpness_flows import effective_lr, sphere_drift, sphere_oscillation, valley_drift
 from .single_neuron import (
     Shape,
     edge_gap,
@@ -172,6 +172,7 @@ __all__ = [
     "smoothed_relu",
     "smoothed_relu_inverse",
     "sphere_drift",
+    "sphere_oscillation",
     "stabilization_energy",
     "stabilization_period",
     "stabilization_step",

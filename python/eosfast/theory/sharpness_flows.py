@@ -8,8 +8,10 @@ function of the sharpness lam, on a time scale of its own:
 * gradient descent with weight decay on a scale-invariant loss: ``dX/dtau = -2 grad log lam / (4 + |grad log lam|^2)``,
   tau = lr weight_decay t, on the unit sphere, with lam the sharpness there.
 
-Here they are solved on the smallest landscapes that show them, `CurvedValley` and `ScaleInvariant`: their closed forms
-are derived here. Functions use NumPy alone.
+(The third in outline, derived here: an oscillation of amplitude u moves the minimum by -u^2 grad log lam in a step, and
+the norm by d log |w|^2/dt = 4 u^2 - 2 lr weight_decay, while lam/|w|^2 stays at its threshold; that fixes u.) Here they
+are solved on the smallest landscapes that show them, `CurvedValley` and `ScaleInvariant`; the closed forms are derived
+here. Functions use NumPy alone.
 
 References
 ----------
@@ -127,6 +129,32 @@ def sphere_drift(tau: ArrayLike, phi0: float = 1.0, ratio: float = 3.0) -> NDArr
         above = F(middle) > target if rises else F(middle) < target
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     return np.asarray(np.arctan(np.exp(0.5 * (low + high))))
+
+
+def sphere_oscillation(
+    phi: ArrayLike, lr: ArrayLike, weight_decay: ArrayLike, ratio: float = 3.0
+) -> NDArray[np.float64]:
+    """Amplitude |t1| of the oscillation across the valley of `sphere_drift`, ``sqrt(2 lr weight_decay / (4 + g^2))``, g =
+    d log lam/d phi.
+
+    Parameters
+    ----------
+    phi : array_like
+        Angle of the minimum.
+    lr, weight_decay : array_like
+        As of ``GD(lr, weight_decay)``, > 0.
+    ratio : float, default 3.0
+        As in `sphere_drift`.
+
+    Returns
+    -------
+    ndarray
+        To leading order in lr * weight_decay. Runs that start with another amplitude circle around this one, as in
+        `self_stabilization`.
+    """
+    phi = np.asarray(phi, dtype=np.float64)
+    g = (ratio - 1.0) * np.sin(2.0 * phi) / (1.0 + (ratio - 1.0) * np.sin(phi) ** 2)
+    return np.asarray(np.sqrt(2.0 * positive("lr", lr) * positive("weight_decay", weight_decay) / (4.0 + g * g)))
 
 
 def effective_lr(lr: ArrayLike, weight_decay: ArrayLike, weight_norm: ArrayLike) -> NDArray[np.float64]:

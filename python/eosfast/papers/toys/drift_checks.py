@@ -12,9 +12,9 @@ from eosfast.papers.check import Check, compare, farthest
 from .drift_figures import MINIMAL_LR, ZETA, loop, loop_periods, minimal_run, sphere_run, valley_run
 
 COMPUTED = "computed by an independent program"
-DAMIAN = "Damian et al. 2023 (arXiv 2209.15594)"
-ARORA = "Arora et al. 2022 (arXiv 2205.09745)"
-LYU = "Lyu et al. 2022 (arXiv 2206.07085)"
+DAMIAN = "Damian et al. 2023 (arXiv 2209.15594): predicted dynamics"
+ARORA = "derived; Arora et al. 2022 (arXiv 2205.09745)"
+LYU = "derived; Lyu et al. 2022 (arXiv 2206.07085)"
 
 
 def self_stabilization() -> list[Check]:
@@ -111,13 +111,12 @@ def sphere_drift() -> list[Check]:
     phi, level = run.phi.values, run.level.values
     half = len(phi) // 2
     setting = "t1^2 (t2^2 + 3 t3^2)/2, t = w/|w|, lr = 1, weight decay 1e-5, angle 1 at the start"
-    late = (level[half // 2 :: 2][: half // 2] + level[half // 2 + 1 :: 2][: half // 2]) / 2.0
     statement = f"{setting}: effective step size times sharpness"
-    checks = [compare("L1a", statement, LYU, 2.0, farthest(late, 2.0), 0.01)]
+    checks = [compare("L1a", statement, LYU, 2.0, farthest(level, 2.0), 1e-3)]
     for letter, k in (("b", half), ("c", len(phi) - 1)):
         statement = f"{setting}: angle at lr decay t = {0.5 if letter == 'b' else 1}"
         expected = theory.sphere_drift(k * decay, 1.0)
-        checks.append(compare(f"L1{letter}", statement, LYU, expected, phi[k], 1e-3))
+        checks.append(compare(f"L1{letter}", statement, LYU, expected, phi[k], 1e-4))
     return checks
 
 

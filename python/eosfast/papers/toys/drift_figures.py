@@ -168,17 +168,19 @@ def valley_run(lr: float, time: float, root: bool, every: int | NDArray[np.int64
     return sim.path(CurvedValley(root=root), w0, optimizer, num_steps, every, ("weights",), EVERY_STEP)
 
 
-def sphere_run(phi0: float, time: float, decay: float = DECAY, every: int = 1) -> xr.Dataset:
-    """Descent with weight decay on the scale-invariant loss from beside the minimum at angle phi0, where the step is
-    half of 2/sharpness; variables ``phi`` and ``level``, effective step size times sharpness on the sphere.
+def sphere_run(phi0: float, time: float, decay: float = DECAY, beside: float = 1.0) -> xr.Dataset:
+    """Descent with weight decay on the scale-invariant loss from the edge, beside the minimum at angle phi0 by ``beside``
+    times the amplitude of the slow motion; variables ``phi`` and ``level``, effective step size times sharpness on the
+    sphere.
     """
     model = ScaleInvariant(ratio=SPHERE_RATIO)
     lam = math.cos(phi0) ** 2 + SPHERE_RATIO * math.sin(phi0) ** 2
-    norm = math.sqrt(SPHERE_LR * lam / 2.0)  # effective step size times sharpness 2: at the edge at once
-    direction = np.array([0.03, math.cos(phi0), math.sin(phi0)])
+    norm = math.sqrt(SPHERE_LR * lam / 2.0)
+    amplitude = beside * float(theory.sphere_oscillation(phi0, SPHERE_LR, decay, SPHERE_RATIO))
+    direction = np.array([amplitude, math.cos(phi0), math.sin(phi0)])
     optimizer = GD(lr=SPHERE_LR, weight_decay=decay)
     num_steps = round(time / (SPHERE_LR * decay))
-    run = sim.path(model, norm * direction, optimizer, num_steps, every, ("weights",), EVERY_STEP)
+    run = sim.path(model, norm * direction, optimizer, num_steps, 1, ("weights",), EVERY_STEP)
     w = run.weights.values
     phi = np.arctan2(w[:, 2], w[:, 1])
     lam = np.cos(phi) ** 2 + SPHERE_RATIO * np.sin(phi) ** 2
@@ -195,7 +197,7 @@ def _drifts(progress: bool) -> xr.Dataset:
         for j, lr in enumerate(tracked(VALLEY_LRS, progress, "step sizes")):
             at = np.round(time / lr**2).astype(np.int64)
             y[i, j] = valley_run(lr, VALLEY_TIME, root, at).weights.values[:, 1]
-    runs = [sphere_run(phi0, SPHERE_TIME) for phi0 in SPHERE_STARTS]
+    runs = [sphere_run(phi0, SPHERE_TIME, beside=3.0) for phi0 in SPHERE_STARTS]
     at = np.round(sphere_time / (SPHERE_LR * DECAY)).astype(int)
     variables = {
         "y": (("root", "lr", "time"), y),
