@@ -21,38 +21,36 @@ if TYPE_CHECKING:
 
 # ---------------------------------------------------------------------------------------------- sharpness of the flow
 
-FLOW_DEPTHS, FLOW_LR, FLOW_STEPS, FLOW_LEVEL = (2, 3, 4, 5), 0.05, 3_000, 2.8
+FLOW_DEPTHS, FLOW_LR, FLOW_STEPS, FLOW_LEVEL = (2, 3, 4, 5), 0.1, 60_000, 2.4
 
 
 def unbalanced(depth: int, sharpness: float) -> NDArray[np.float64]:
-    """A point off a minimum of (w1 ... w_depth - 1)^2/2 whose flow ends at a minimum of this sharpness.
+    """A point beside a minimum of (w1 ... w_depth - 1)^2/2, the flow from which ends at a minimum of this sharpness.
 
-    The minimum has one factor 1/s^(depth - 1) and the others s (1 + k/10): sharpness s^(2 depth - 2) and less.
+    Half of the factors, or one more, are small and set the sharpness; no two are equal.
     """
-    tilt = 1.0 + 0.1 * np.arange(depth - 1)
+    small = (depth + 1) // 2
+    tilt = 1.0 + 0.1 * np.arange(depth)
     low, high = 1.0, 1e3
     for _ in range(200):
         s = math.sqrt(low * high)
-        w = np.append(s * tilt, 1.0 / np.prod(s * tilt))
+        w = tilt * np.where(np.arange(depth) < small, 1.0 / s, s ** (small / max(depth - small, 1)))
+        w /= np.prod(w) ** (1.0 / depth)
         low, high = (s, high) if np.sum(1.0 / w**2) < sharpness else (low, s)
-    # Off the minimum the flow's curves w_i^2 + c lead back to it: a little less of every square.
-    return np.asarray(np.sqrt(w**2 - 0.5 * w[-1] ** 2))
+    return np.asarray(np.sqrt(w**2 - 0.1 * np.min(w) ** 2))  # the flow conserves differences of squares
 
 
 def _flow_sharpness(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    every = sim.spaced(FLOW_STEPS, dense=FLOW_STEPS)
+    every = sim.spaced(FLOW_STEPS, dense=100, per_decade=150)
     loss, sharpness = np.empty((2, len(FLOW_DEPTHS), len(every)))
-    quantities = ("loss", "sharpness", "gfs_sharpness")
-    own = np.empty_like(loss)
     for i, depth in enumerate(tracked(FLOW_DEPTHS, progress, "depths")):
         start = unbalanced(depth, FLOW_LEVEL / FLOW_LR)
-        run = sim.path(ScalarProduct(depth=depth), start, FLOW_LR, FLOW_STEPS, every, quantities)
-        loss[i], own[i], sharpness[i] = run.loss, run.sharpness, run.gfs_sharpness
+        run = sim.path(ScalarProduct(depth=depth), start, FLOW_LR, FLOW_STEPS, every, ("loss", "gfs_sharpness"))
+        loss[i], sharpness[i] = run.loss, run.gfs_sharpness
     variables = {
         "loss": (("depth", "step"), loss),
-        "sharpness": (("depth", "step"), own),
         "gfs_sharpness": (("depth", "step"), sharpness),
     }
     coords = {"depth": list(FLOW_DEPTHS), "step": every}
@@ -67,12 +65,11 @@ def _draw_flow_sharpness(data: xr.Dataset) -> Figure:
     steps, lr = data.step + 1, data.attrs["lr"]
     for depth, colour in zip(FLOW_DEPTHS, (BLUE, VERMILION, GREEN, ORANGE), strict=True):
         run = data.sel(depth=depth)
-        loss.plot(steps, np.maximum(run.loss, 1e-30), color=colour, linewidth=0.8)
-        sharpness.plot(steps, lr * run.sharpness, color=colour, linewidth=0.4, alpha=0.35)
-        sharpness.plot(steps, lr * run.gfs_sharpness, color=colour, linewidth=1.3, label=f"depth {depth}")
+        loss.plot(steps, run.loss, ".", color=colour, markersize=1.5)
+        sharpness.plot(steps, lr * run.gfs_sharpness, color=colour, label=f"depth {depth}")
     loss.set(xlabel="step $t+1$", ylabel="loss", xscale="log", yscale="log", ylim=(1e-16, 30))
     mark_threshold(sharpness, 2.0)
-    sharpness.set(xlabel="step $t+1$", ylabel=r"sharpness $\times\,\eta$", xscale="log", ylim=(0, 3.6))
+    sharpness.set(xlabel="step $t+1$", ylabel=r"sharpness of the flow's minimum $\times\,\eta$", xscale="log", ylim=(0, 2.6))
     sharpness.legend(loc="lower left")
     return figure
 

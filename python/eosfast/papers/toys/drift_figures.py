@@ -23,7 +23,7 @@ EVERY_STEP = Stop(steady=False)
 
 # ------------------------------------------------------------------------------------------------- self-stabilisation
 
-LOOP_LR, LOOP_STEPS = 0.01, 480
+LOOP_LR, LOOP_STEPS = 0.01, 520
 LOOP_STARTS = (1.1, 1.5, 2.0)  # x/delta, at y = 0
 DELTA = math.sqrt(2.0)  # for alpha = beta = 1
 
@@ -88,8 +88,8 @@ def _draw_self_stabilization(data: xr.Dataset) -> Figure:
     for lr, marker, colour in zip(data.lr.values, "os", (VERMILION, BLUE), strict=True):
         period.plot(data.wide, data.period.sel(lr=lr), marker, color=colour, markersize=3, label=rf"$\eta={lr:g}$")
     period.axhline(math.pi * math.sqrt(2.0), color="0.7", linewidth=0.6, zorder=0)
-    period.set(xlabel=r"start $x_0/\delta$", ylabel=r"period $\times\,\eta$", xscale="log")
-    period.legend(loc="upper right")
+    period.set(xlabel=r"start $x_0/\delta$", ylabel=r"period $\times\,\eta$", xscale="log", ylim=(4.2, 8.0))
+    period.legend(loc="upper center")
     return figure
 
 
@@ -111,22 +111,25 @@ def minimal_run(eps: float, scaled_time: float, every: int | NDArray[np.int64] =
 def _multiscale(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    time = np.linspace(0.0, 4.0, 1501)
-    x, y, means = [], [], []
+    time = np.linspace(0.0, 12.0, 2401)
+    arrival = 2.0 / MINIMAL_LR - MINIMAL_Y0
+    y, squares, means = [], [], []
     for eps in tracked(EPSILONS, progress, "perturbations"):
-        run = minimal_run(eps, 8.0)
+        run = minimal_run(eps, 20.0)
         at = np.round(time / (MINIMAL_LR * eps)).astype(int)
-        x.append(run.x.values[at] ** 2 / eps)
         y.append(run.y.values[at])
+        begin = int(np.argmax(run.y.values >= 2.0 / MINIMAL_LR))
+        total = np.cumsum(np.where(run.step.values >= begin, run.x.values**2, 0.0))
+        squares.append(total[at] / (eps * np.maximum(at - begin + 1, 1)))
         tail = run.isel(step=slice(-len(run.step) // 10, None))
         means.append((float((tail.x**2).mean()) / eps, (float(tail.y.mean()) - 2.0 / MINIMAL_LR) / eps))
     variables = {
-        "square": (("eps", "time"), x),
         "y": (("eps", "time"), y),
+        "square": (("eps", "time"), squares),
         "mean_square": ("eps", [one for one, _ in means]),
         "mean_shift": ("eps", [two for _, two in means]),
     }
-    attrs = {"lr": MINIMAL_LR, "zeta": ZETA, "eosfast_version": __version__}
+    attrs = {"lr": MINIMAL_LR, "zeta": ZETA, "arrival": arrival, "eosfast_version": __version__}
     return xr.Dataset(variables, {"eps": list(EPSILONS), "time": time}, attrs)
 
 
@@ -135,26 +138,28 @@ def _draw_multiscale(data: xr.Dataset) -> Figure:
 
     figure = Figure(figsize=(PAGE, 2.4), layout="constrained")
     height, square = figure.subplots(1, 2)
-    lr = data.attrs["lr"]
-    arrival = 2.0 / lr - MINIMAL_Y0
-    height.plot(
-        [0.0, arrival, 4.0], [MINIMAL_Y0, 2.0 / lr, 2.0 / lr], color=BLACK, linewidth=0.8, label=r"$\epsilon\to0$"
-    )
+    lr, arrival = data.attrs["lr"], data.attrs["arrival"]
     for eps, colour in zip(data.eps.values, (ORANGE, VERMILION, BLUE), strict=True):
         run = data.sel(eps=eps)
-        height.plot(run.time, run.y, color=colour, linewidth=0.8, label=rf"$\epsilon={eps:g}$")
-        square.plot(run.time, run.square, color=colour, linewidth=0.5, label=rf"mean {float(run.mean_square):.5f}")
-    height.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel="sharpness $y$")
+        height.plot(run.time, run.y, color=colour, linewidth=0.7, label=rf"$\epsilon={eps:g}$")
+        later = run.time > arrival + 0.3
+        square.plot(run.time[later], run.square[later], color=colour, linewidth=0.8)
+    height.plot([0.0, arrival, 12.0], [MINIMAL_Y0, 2.0 / lr, 2.0 / lr], color=BLACK, linewidth=0.8, label=r"$\epsilon\to0$")
+    height.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel="sharpness $y$", xlim=(0, 12))
     height.legend(loc="lower right")
-    square.axhline(2.0, color="0.25", linestyle=(0, (4, 2)), linewidth=1.0)
-    square.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel=r"$x^2/\epsilon$", ylim=(0, 12))
-    square.legend(loc="upper left", title="at the end")
+    mark_threshold(square, 2.0)
+    square.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel=r"mean of $x^2/\epsilon$ since $2/\eta$", ylim=(0, 5), xlim=(0, 12))
+    text = "\n".join(f"{shift:.4f}" for shift in data.mean_shift.values)
+    square.annotate(
+        "end: (mean $y-2/\\eta)/\\epsilon$\n" + text + "\nlaw 0.9", (0.97, 0.97), xycoords="axes fraction", ha="right", va="top",
+        fontsize="small",
+    )  # fmt: skip
     return figure
 
 
 # ------------------------------------------------------------------------------------------------------------- drifts
 
-VALLEY_LRS = (0.2, 0.05, 0.01)
+VALLEY_LRS = (0.2, 0.02)
 VALLEY_TIME = 4.0
 SPHERE_LR, DECAY, SPHERE_RATIO = 1.0, 1e-4, 3.0
 SPHERE_STARTS, SPHERE_TIME = (0.6, 1.0, 1.4), 1.6
@@ -191,7 +196,7 @@ def sphere_run(phi0: float, time: float, decay: float = DECAY, beside: float = 1
 def _drifts(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    time, sphere_time = np.linspace(0.0, VALLEY_TIME, 41), np.linspace(0.0, SPHERE_TIME, 81)
+    time, sphere_time = np.linspace(0.0, VALLEY_TIME, 21), np.linspace(0.0, SPHERE_TIME, 801)
     y = np.empty((2, len(VALLEY_LRS), len(time)))
     for i, root in enumerate((False, True)):
         for j, lr in enumerate(tracked(VALLEY_LRS, progress, "step sizes")):
@@ -219,21 +224,21 @@ def _draw_drifts(data: xr.Dataset) -> Figure:
         ((False, BLUE, "normalised steps"), (True, VERMILION, r"steps on $\sqrt{L}$"))
     ):
         valley.plot(fine, theory.valley_drift(fine, 1.0, root), color=colour, linewidth=0.9, label=name)
-        for lr, marker in zip(data.lr.values, "x+.", strict=True):
+        for lr, marker in zip(data.lr.values, "x.", strict=True):
             valley.plot(data.time, data.y.isel(root=i).sel(lr=lr), marker, color=colour, markersize=3.5)
-    for lr, marker in zip(data.lr.values, "x+.", strict=True):
-        valley.plot([], [], marker, color=GREY, label=rf"$\eta={lr:g}$")
-    valley.set(xlabel=r"$\eta^2t$", ylabel="$y$", ylim=(0, 1.3), title="$L=(1+y^2)\\,x^2$")
-    valley.legend(loc="upper right", ncols=2, columnspacing=0.8)
+    for lr, marker in zip(data.lr.values, "x.", strict=True):
+        valley.plot([], [], marker, color=GREY, markersize=3.5, label=rf"$\eta={lr:g}$")
+    valley.set(xlabel=r"$\eta^2t$", ylabel="$y$", ylim=(0, 1.25), title="$L=(1+y^2)\\,x^2$")
+    valley.legend(loc="upper right")
     late = np.linspace(0.0, SPHERE_TIME, 200)
     for start, colour in zip(data.start.values, (GREEN, BLUE, VERMILION), strict=True):
         run = data.sel(start=start)
         sphere.plot(late, theory.sphere_drift(late, start, SPHERE_RATIO), color=colour, linewidth=0.9)
-        sphere.plot(run.sphere_time[::4], run.phi[::4], "o", color=colour, markersize=2.5)
+        sphere.plot(run.sphere_time[::40], run.phi[::40], "o", color=colour, markersize=2.5)
         level.plot(run.sphere_time, run.level, color=colour, linewidth=0.8)
     sphere.set(xlabel=r"$\eta\hat\lambda t$", ylabel=r"angle $\varphi$", ylim=(0, None), title="weight decay")
     mark_threshold(level, 2.0)
-    level.set(xlabel=r"$\eta\hat\lambda t$", ylabel=r"effective step $\times$ sharpness", ylim=(1.8, 2.2))
+    level.set(xlabel=r"$\eta\hat\lambda t$", ylabel=r"effective step $\times$ sharpness", ylim=(1.9, 2.1))
     return figure
 
 

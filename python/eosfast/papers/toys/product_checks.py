@@ -10,7 +10,7 @@ from eosfast import GD, HeavyBall, MeanModel, Nesterov, ScalarProduct, SingleNeu
 from eosfast.papers.check import Check, compare, farthest
 
 from . import simulations as sim
-from .descent_figures import FLOW_DEPTHS, catapult_ends, unbalanced
+from .descent_figures import FLOW_DEPTHS, FLOW_LEVEL, FLOW_LR, FLOW_STEPS, catapult_ends, unbalanced
 
 COMPUTED = "computed by an independent program"
 NORMAL_FORM = "derived (normal form near the edge)"
@@ -79,11 +79,11 @@ def conserved() -> list[Check]:
     checks = [compare("E7a", statement, "derived", 0.0, farthest(error, 0.0), 1e-13)]
     increase, ends, differences = 0.0, [], []
     for depth in FLOW_DEPTHS:
-        start = unbalanced(depth, 2.8 / 0.05)
-        run = sim.path(ScalarProduct(depth=depth), start, 0.05, 3_000, quantities=("gfs_sharpness", "weights"))
+        start = unbalanced(depth, FLOW_LEVEL / FLOW_LR)
+        run = sim.path(ScalarProduct(depth=depth), start, FLOW_LR, FLOW_STEPS, quantities=("gfs_sharpness", "weights"))
         phi = run.gfs_sharpness.values
         increase = max(increase, float(np.max(phi[1:] / phi[:-1] - 1.0)))
-        ends.append(0.05 * phi[-1])
+        ends.append(FLOW_LR * phi[-1])
         differences.append(phi / theory.product_flow_sharpness(run.weights.values) - 1.0)
     source = "Kreisler et al. 2023 (ICML)"
     statement = (

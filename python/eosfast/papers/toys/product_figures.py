@@ -92,14 +92,14 @@ def _draw_minimalist(data: xr.Dataset) -> Figure:
 # --------------------------------------------------------------------------------------------------------- alignment
 
 ALIGN_LR, ALIGN_STEPS = 0.125, 4_000
-ALIGN_Y = (4.0, 4.6, 5.3, 6.1, 7.0)
+ALIGN_Y = (4.3, 4.8, 5.4, 6.1, 7.0)
 BOUNCING = (("sqrt", r"$\sqrt{1+x^2}$", BLUE), ("logcosh", r"$\log\cosh x$", VERMILION), ("huber", "Huber", GREEN))
 
 
 def _alignment(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    lr = np.linspace(1.6, 4.0, 49)
+    lr = np.linspace(1.63, 4.0, 40)
     cycles = []
     for loss, _, _ in tracked(BOUNCING, progress, "losses"):
         two = [
@@ -144,7 +144,7 @@ def _draw_alignment(data: xr.Dataset) -> Figure:
     plane.set(xlabel="$p=xy$", ylabel=r"$q=2/(\eta y^2)$", xlim=(-3.3, 3.3), ylim=(0.25, 1.12))
     plane.legend(loc="upper right")
     mark_threshold(course, 2.0 / data.attrs["lr_of_runs"], r"$2/\eta$")
-    course.set(xlabel="step $t+1$", ylabel=label("sharpness"), xscale="log", ylim=(0, 50))
+    course.set(xlabel="step $t+1$", ylabel=label("sharpness"), xscale="log", ylim=(0, 20))
     return figure
 
 
