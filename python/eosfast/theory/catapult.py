@@ -74,9 +74,9 @@ def catapult_limit(excess: ArrayLike) -> NDArray[np.float64]:
 
     Notes
     -----
-    With delta = lr lam - 2 and v = (lr f)^2 / n a step is v <- (1 + delta - v)^2 v, delta <- delta - v (2 - delta). Here
-    v is of the order of delta^2. To second order the steps are those of the flow d log v / dt = 2 delta - delta^2, d
-    delta / dt = -2 v + 3 v delta (the field of the map less half its own derivative along itself), so dv/d delta =
+    With delta = lr lam - 2 and v = (lr f)^2 / n a step is v <- (1 + delta - v)^2 v, delta <- delta - v (2 - delta).
+    Here v is of the order of delta^2. To second order the steps are those of the flow d log v / dt = 2 delta - delta^2,
+    d delta / dt = -2 v + 3 v delta (the field of the map less half its own derivative along itself), so dv/d delta =
     -delta (1 + delta) and v = (excess^2 - delta^2)/2 + (excess^3 - delta^3)/3, which vanishes there. Derived here, for
     f^2 / n -> 0 at the start.
     """

@@ -134,8 +134,8 @@ def sphere_drift(tau: ArrayLike, phi0: float = 1.0, ratio: float = 3.0) -> NDArr
 def sphere_oscillation(
     phi: ArrayLike, lr: ArrayLike, weight_decay: ArrayLike, ratio: float = 3.0
 ) -> NDArray[np.float64]:
-    """Amplitude |t1| of the oscillation across the valley of `sphere_drift`, ``sqrt(2 lr weight_decay / (4 + g^2))``, g =
-    d log lam/d phi.
+    """Amplitude |t1| of the oscillation across the valley of `sphere_drift`, ``sqrt(2 lr weight_decay / (4 + g^2))``, g
+    = d log lam/d phi.
 
     Parameters
     ----------

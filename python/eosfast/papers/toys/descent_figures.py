@@ -69,7 +69,9 @@ def _draw_flow_sharpness(data: xr.Dataset) -> Figure:
         sharpness.plot(steps, lr * run.gfs_sharpness, color=colour, label=f"depth {depth}")
     loss.set(xlabel="step $t+1$", ylabel="loss", xscale="log", yscale="log", ylim=(1e-16, 30))
     mark_threshold(sharpness, 2.0)
-    sharpness.set(xlabel="step $t+1$", ylabel=r"sharpness of the flow's minimum $\times\,\eta$", xscale="log", ylim=(0, 2.6))
+    sharpness.set(
+        xlabel="step $t+1$", ylabel=r"sharpness of the flow's minimum $\times\,\eta$", xscale="log", ylim=(0, 2.6)
+    )
     sharpness.legend(loc="lower left")
     return figure
 
@@ -184,7 +186,28 @@ def _draw_unstable_convergence(data: xr.Dataset) -> Figure:
 
 
 FIGURES = (
-    PaperFigure("flow_sharpness", "x" * 60, _flow_sharpness, _draw_flow_sharpness),
-    PaperFigure("catapult", "x" * 60, _catapult, _draw_catapult),
-    PaperFigure("unstable_convergence", "x" * 60, _unstable_convergence, _draw_unstable_convergence),
+    PaperFigure(
+        "flow_sharpness",
+        "Gradient descent on (w1 ... wn - 1)^2/2 from above the edge. Left: the loss, at some of the steps. Right:"
+        " the sharpness of the minimum to which gradient flow would lead from each iterate never grows; it ends "
+        "below 2/lr, close to it if several factors are small. After Kreisler et al. 2023.",
+        _flow_sharpness,
+        _draw_flow_sharpness,
+    ),
+    PaperFigure(
+        "catapult",
+        "A linear network with one hidden layer of width 1000 on one sample, output 1 at the start. Left and "
+        "middle: loss and tangent kernel times step size. Right: where the kernel ends, and the law for starts a "
+        "little above the edge; from 4 on runs diverge. After Lewkowycz et al. 2020.",
+        _catapult,
+        _draw_catapult,
+    ),
+    PaperFigure(
+        "unstable_convergence",
+        "sqrt(1 + (x y)^2), lr = 0.05, from below and from above the edge. Left: relative progress, the change of "
+        "the loss in a step over lr |gradient|^2. Right: directional smoothness times the step size. At the edge "
+        "they stay near 0 and 2. After Ahn, Zhang and Sra 2022.",
+        _unstable_convergence,
+        _draw_unstable_convergence,
+    ),
 )

@@ -144,16 +144,17 @@ def _draw_multiscale(data: xr.Dataset) -> Figure:
         height.plot(run.time, run.y, color=colour, linewidth=0.7, label=rf"$\epsilon={eps:g}$")
         later = run.time > arrival + 0.3
         square.plot(run.time[later], run.square[later], color=colour, linewidth=0.8)
-    height.plot([0.0, arrival, 12.0], [MINIMAL_Y0, 2.0 / lr, 2.0 / lr], color=BLACK, linewidth=0.8, label=r"$\epsilon\to0$")
+    corners = [0.0, arrival, 12.0], [MINIMAL_Y0, 2.0 / lr, 2.0 / lr]
+    height.plot(*corners, color=BLACK, linewidth=0.8, label=r"$\epsilon\to0$")
     height.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel="sharpness $y$", xlim=(0, 12))
     height.legend(loc="lower right")
     mark_threshold(square, 2.0)
-    square.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel=r"mean of $x^2/\epsilon$ since $2/\eta$", ylim=(0, 5), xlim=(0, 12))
+    name = r"mean of $x^2/\epsilon$ since $2/\eta$"
+    square.set(xlabel=r"$\eta\,\epsilon\,t$", ylabel=name, ylim=(0, 5), xlim=(0, 12))
     text = "\n".join(f"{shift:.4f}" for shift in data.mean_shift.values)
-    square.annotate(
-        "end: (mean $y-2/\\eta)/\\epsilon$\n" + text + "\nlaw 0.9", (0.97, 0.97), xycoords="axes fraction", ha="right", va="top",
-        fontsize="small",
-    )  # fmt: skip
+    text = "end: (mean $y-2/\\eta)/\\epsilon$\n" + text + "\nlaw 0.9"
+    place = {"xycoords": "axes fraction", "ha": "right", "va": "top", "fontsize": "small"}
+    square.annotate(text, (0.97, 0.97), **place)
     return figure
 
 
@@ -174,8 +175,8 @@ def valley_run(lr: float, time: float, root: bool, every: int | NDArray[np.int64
 
 
 def sphere_run(phi0: float, time: float, decay: float = DECAY, beside: float = 1.0) -> xr.Dataset:
-    """Descent with weight decay on the scale-invariant loss from the edge, beside the minimum at angle phi0 by ``beside``
-    times the amplitude of the slow motion; variables ``phi`` and ``level``, effective step size times sharpness on the
+    """Descent with weight decay on the scale-invariant loss from the edge, beside the minimum at angle phi0 by
+    ``beside`` times the amplitude of the slow motion; variables ``phi`` and ``level``, effective step size times sharpness on the
     sphere.
     """
     model = ScaleInvariant(ratio=SPHERE_RATIO)
@@ -243,7 +244,31 @@ def _draw_drifts(data: xr.Dataset) -> Figure:
 
 
 FIGURES = (
-    PaperFigure("self_stabilization", "x" * 60, _self_stabilization, _draw_self_stabilization),
-    PaperFigure("multiscale", "x" * 60, _multiscale, _draw_multiscale),
-    PaperFigure("drifts", "x" * 60, _drifts, _draw_drifts),
+    PaperFigure(
+        "self_stabilization",
+        "The reduced dynamics of self-stabilisation, alpha = beta = 1. Left: the loops of sharpness and "
+        "displacement (lr = 0.01) spiral slowly outwards from the curves of constant energy (black). Middle: the "
+        "sharpness. Right: the first period and that of the closed curves; horizontal, 2 pi/sqrt(2 alpha). After "
+        "Damian et al. 2023.",
+        _self_stabilization,
+        _draw_self_stabilization,
+    ),
+    PaperFigure(
+        "multiscale",
+        "The minimal model (y + x) x^2/2 - eps (x + y), lr = 0.3, from (0, 5). Left: y rises to 2/lr in (2/lr - "
+        "5)/(lr eps) steps, overshoots and settles. Right: the mean of x^2/eps since then tends to 2; the final y,"
+        " less 2/lr, is 0.9 eps. After Berthier 2026.",
+        _multiscale,
+        _draw_multiscale,
+    ),
+    PaperFigure(
+        "drifts",
+        "Slow drifts along a valley: gradient flows of a function of the sharpness (lines), and runs (symbols). "
+        "Left: normalised steps on (1 + y^2) x^2, and gradient descent on its square root. Middle: weight decay on"
+        " a scale-invariant loss whose sharpness grows with the angle. Right: its effective step size times the "
+        "sharpness, from three times the amplitude of the slow motion. After Arora et al. 2022 and Lyu et al. "
+        "2022.",
+        _drifts,
+        _draw_drifts,
+    ),
 )

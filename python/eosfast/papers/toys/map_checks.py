@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from eosfast import GD, Scalar1D, ScalarProduct, Stop, theory
+from eosfast import GD, Scalar1D, ScalarProduct, theory
 from eosfast.papers.check import Check, compare, farthest
 
 from . import simulations as sim
@@ -20,7 +20,7 @@ PRODUCT = ScalarProduct(depth=2)
 
 
 def last_residuals(lrs: list[float], w0: list[float], num_steps: int) -> np.ndarray:
-    """lr (w1 w2 - 1) after num_steps and num_steps + 1 steps, sorted from large to small: shape (lr, 2)."""
+    """Lr (w1 w2 - 1) after num_steps and num_steps + 1 steps, sorted from large to small: shape (lr, 2)."""
     two = [sim.ends(PRODUCT, {"lr": lrs}, num_steps + k, ("weights",), w0=w0).weights.values for k in (0, 1)]
     z = np.array([np.array(lrs) * (w[:, 0] * w[:, 1] - 1.0) for w in two]).T
     return np.asarray(-np.sort(-z, axis=1))
@@ -98,7 +98,9 @@ def lyapunov_exponents() -> list[Check]:
         tolerance = 2e-3 if expected > 0.0 else 1e-4
         statement = f"(x^2 - 1)^2/4, lr = {lr:g}: Lyapunov exponent"
         checks.append(compare(f"E4{letter}", statement, COMPUTED, expected, exponent, tolerance))
-    x = sim.path(Scalar1D(loss="quartic"), {"x": 0.9}, 1.7, 10**5, [99_990, 99_993, 99_996], ("weights",)).weights.values
+    x = sim.path(
+        Scalar1D(loss="quartic"), {"x": 0.9}, 1.7, 10**5, [99_990, 99_993, 99_996], ("weights",)
+    ).weights.values
     statement = "the same, lr = 1.7: x^2 after three more steps, x itself changes its sign (period 6)"
     checks.append(compare("E4d", statement, f"{COMPUTED}: period 3 of z", x[0, 0] ** 2, x[1, 0] ** 2, 1e-10))
     checks.append(compare("E4f", "the same: period of x", "derived", 6, runs.period.values[1], 0))

@@ -85,7 +85,13 @@ def _draw_bifurcation(data: xr.Dataset) -> Figure:
     strip.axhline(0.0, color=BLACK, linewidth=0.6)
     strip.plot(2.0, np.log(3.0), "o", color=VERMILION, clip_on=False)
     strip.annotate(
-        r"$\log 3$", (2.0, np.log(3.0)), xytext=(-4, -12), textcoords="offset points", ha="right", va="center", fontsize="small"
+        r"$\log 3$",
+        (2.0, np.log(3.0)),
+        xytext=(-4, -12),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize="small",
     )
     strip.set(xlabel=r"step size $\eta$", ylabel="Lyapunov exp.", ylim=(-2.2, 1.3))
     _points(near, data.lr_zoom, data.z_zoom)

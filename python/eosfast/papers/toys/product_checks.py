@@ -135,7 +135,7 @@ def catapult() -> list[Check]:
     runs = catapult_ends(level)
     wrong = int(np.sum(~(runs.level_end.values < 2.0)))
     statement = "catapult, n = 1000, f = 1, lr kernel = 2.1 to 3.9: runs that do not end with lr kernel < 2"
-    source = "Lewkowycz et al. 2020 (arXiv 2003.02218)"
+    source = "derived; Lewkowycz et al. 2020 (arXiv 2003.02218)"
     checks = [compare("E12a", statement, source, 0, wrong, 0)]
     above = catapult_ends(np.linspace(4.005, 6.0, 100))
     diverged = above.status.attrs["flag_meanings"].split().index("diverged")
@@ -168,7 +168,7 @@ def unstable_convergence() -> list[Check]:
         SingleNeuron(loss="sqrt"), [0.3, math.sqrt(1.4 / 0.05)], 0.05, 60, 1, quantities, Stop(grad_norm=1e-6)
     )
     progress, smooth = run.relative_progress.values[:-1], 0.05 * run.directional_smoothness.values[:-1]
-    statement = "the same below the edge, lr = 0.05, lr * sharpness = 1.4, last steps: relative progress - (lr smoothness/2 - 1)"
+    statement = "the same below the edge, lr = 0.05, last steps: relative progress - (lr smoothness/2 - 1)"
     error = farthest((progress - (smooth / 2.0 - 1.0))[-5:], 0.0)
     return [*checks, compare("U1e", statement, "derived (parabola)", 0.0, error, 1e-4)]
 

@@ -56,7 +56,7 @@ def ends(
 def attractors(
     model: Model, w0: ArrayLike, lrs: Sequence[float] | NDArray[np.float64], burn_in: int, last: int, progress: bool
 ) -> xr.Dataset:
-    """Weights in the last steps of runs of burn_in + last steps, dimensions (lr, step, parameter); every run is bounded."""
+    """Weights in the last steps of runs of burn_in + last steps, dimensions (lr, step, parameter); no run may diverge."""
     import xarray as xr
 
     every = np.arange(burn_in, burn_in + last)
