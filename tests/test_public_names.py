@@ -77,16 +77,17 @@ def test_models_name_their_source(name):
 
 
 def test_the_models_of_python_and_of_the_core_are_the_same():
-    small = {name for name, cls in PUBLIC_MODELS.items() if not issubclass(cls, eos.models.network.Network)}
+    small = {name for name, cls in PUBLIC_MODELS.items() if not issubclass(cls, eos.models.large.LargeModel)}
     assert small == set(core.registry()["models"])
     assert set(PUBLIC_MODELS) < set(eos.__all__)
     assert set(PUBLIC_MODELS) < set(eos.models.__all__)
     for cls in PUBLIC_MODELS.values():
         fields = [field.name for field in dataclasses.fields(cls)]
-        assert set(cls.lane_fields()) <= set(fields)
+        lanes = () if issubclass(cls, eos.models.large.LargeModel) else core.registry()["models"][cls.__name__]
+        assert set(lanes) <= set(fields)
         assert set(cls.structural) <= set(fields)
-        assert set(cls.init_fields) <= set(cls.lane_fields())
-        assert not set(cls.structural) & set(cls.lane_fields())
+        assert set(cls.init_fields) <= set(lanes)
+        assert not set(cls.structural) & set(lanes)
 
 
 def test_the_optimizers_of_python_and_of_the_core_are_the_same():

@@ -3,6 +3,7 @@
 #include "bindings.hpp"
 #include "calls.hpp"
 #include "eosfast/registry.hpp"
+#include "eosfast/rules.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -10,19 +11,19 @@ inline namespace EOSFAST_ISA {
 namespace {
 
 py::dict registry() {
-  py::dict models, optimizers, out;
+  py::dict models, rules, out;
   Types<SmallModel>::each([&]<class M>(std::type_identity<M>) {
     py::list fields;
     for (const std::string_view field : M::kFieldNames) fields.append(std::string(field));
     models[py::str(std::string(M::kName))] = fields;
   });
-  Types<AnyOptimizer>::each([&]<class O>(std::type_identity<O>) {
+  for (const NamedOptimizer& optimizer : optimizers()) {
     py::list fields;
-    for (const std::string_view field : O::kFieldNames) fields.append(std::string(field));
-    optimizers[py::str(std::string(O::kName))] = fields;
-  });
+    for (const std::string_view field : optimizer.fields) fields.append(std::string(field));
+    rules[py::str(std::string(optimizer.name))] = fields;
+  }
   out["models"] = models;
-  out["optimizers"] = optimizers;
+  out["optimizers"] = rules;
   return out;
 }
 
@@ -72,14 +73,43 @@ Array hessian_array(const py::capsule& capsule, const Array& w) {
   return Array({size, size}, H.data());
 }
 
-// V (k, dim): Hessian times each row.
-Array hvp(const py::capsule& capsule, const Array& w, const Array& V) {
-  const py::ssize_t size = model_in(capsule).dim(), k = V.shape(0);
-  if (V.ndim() != 2 || V.shape(1) != size) bug("V must have shape (k, dim)");
-  Array out({k, size});
+// A linear map at w on each row of V (k, from) -> (k, to).
+template <class Product>
+Array products(const py::capsule& capsule, const Array& w, const Array& V, py::ssize_t from_size, py::ssize_t to_size,
+               Product&& product) {
+  if (V.ndim() != 2 || V.shape(1) != from_size) bug("products of vectors of another length");
+  const py::ssize_t k = V.shape(0);
+  Array out({k, to_size});
   const double* const from = V.data();
   double* const to = out.mutable_data();
-  at(capsule, w, [&](const Model& model, const double* here) { model.hvp(here, from, static_cast<int>(k), to); });
+  at(capsule, w, [&](const Model& model, const double* here) { product(model, here, from, static_cast<int>(k), to); });
+  return out;
+}
+
+Array hvp(const py::capsule& capsule, const Array& w, const Array& V) {
+  const py::ssize_t dim = model_in(capsule).dim();
+  return products(capsule, w, V, dim, dim, [](const Model& model, auto... args) { model.hvp(args...); });
+}
+Array jvp(const py::capsule& capsule, const Array& w, const Array& V) {
+  const Model& model = model_in(capsule);
+  return products(capsule, w, V, model.dim(), model.num_outputs(),
+                  [](const Model& of, auto... args) { of.jvp(args...); });
+}
+Array vjp(const py::capsule& capsule, const Array& w, const Array& U) {
+  const Model& model = model_in(capsule);
+  return products(capsule, w, U, model.num_outputs(), model.dim(),
+                  [](const Model& of, auto... args) { of.vjp(args...); });
+}
+Array curvature(const py::capsule& capsule, const Array& w, const Array& u, const Array& V) {
+  const Model& model = model_in(capsule);
+  const double* const along = vector_of(u, model.num_outputs(), "u");
+  return products(capsule, w, V, model.dim(), model.dim(),
+                  [&](const Model& of, const double* here, auto... args) { of.curvature(here, along, args...); });
+}
+Array residual(const py::capsule& capsule, const Array& w) {
+  Array out(model_in(capsule).num_outputs());
+  double* const to = out.mutable_data();
+  at(capsule, w, [&](const Model& model, const double* here) { model.residual(here, to); });
   return out;
 }
 
@@ -144,6 +174,11 @@ void bind_model(py::module_& m) {
   m.def("grad", &grad_array);
   m.def("hessian", &hessian_array);
   m.def("hvp", &hvp);
+  m.def("num_outputs", [](const py::capsule& model) { return model_in(model).num_outputs(); });
+  m.def("residual", &residual);
+  m.def("jvp", &jvp);
+  m.def("vjp", &vjp);
+  m.def("curvature", &curvature);
   m.def("sharpness", &sharpness);
   m.def("accuracy", &accuracy_on, py::arg("model"), py::arg("w"), py::arg("X") = py::none(), py::arg("y") = py::none(),
         py::arg("num_threads") = 1);

@@ -1,20 +1,21 @@
 // From a name to a model, and what a model answers that has nothing to say.
 #include "eosfast/model.hpp"
 
+#include "eosfast/lacking.hpp"
+
 #include <stdexcept>
 #include <string>
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-namespace {
-[[noreturn]] void lacking(const char* what) {
-  throw std::logic_error(std::string("this model has no ") + what + "; this is a bug in eosfast");
-}
-}  // namespace
-
 double Model::accuracy(const double*, ArrayView, const double*, int) const { lacking("accuracy"); }
+std::ptrdiff_t Model::num_outputs() const { lacking("outputs"); }
 std::vector<double> Model::outputs(const double*) const { lacking("outputs"); }
+void Model::residual(const double*, double*) const { lacking("residual"); }
+void Model::jvp(const double*, const double*, int, double*) const { lacking("Jacobian"); }
+void Model::vjp(const double*, const double*, int, double*) const { lacking("Jacobian"); }
+void Model::curvature(const double*, const double*, const double*, int, double*) const { lacking("curvature"); }
 std::vector<std::vector<double>> Model::layer_inputs(const double*) const { lacking("layers"); }
 std::vector<std::vector<double>> Model::layer_slopes(const double*, int) const { lacking("layers"); }
 

@@ -6,8 +6,10 @@
 
 #include "eosfast/dynamics/fleet.hpp"
 #include "eosfast/networks/feed_forward.hpp"
+#include "eosfast/networks/linear_network.hpp"
+#include "eosfast/networks/quadratic_regression.hpp"
 #include "eosfast/networks/two_layer_lanes.hpp"
-#include "eosfast/registry.hpp"
+#include "eosfast/rules.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -64,12 +66,13 @@ class NetworkModel final : public Model {
   }
   SingleOutcome train(const TrainCall& call) const override {
     return std::visit(
-        [&]<class O>(const O&) {
-          NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, zeros_,
-                               call.num_threads, call.token);
-          return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+        [&]<class O>(const O& rule) {
+          NetworkRun<T, O> run(*network_, call.plan.stop, rule, rule_fields<O>(call.optimizer_fields), call.w0,
+                               call.null_norm, zeros_, call.num_threads, call.token);
+          const bool steady = call.plan.stop.steady && run.can_repeat();
+          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token);
         },
-        optimizer_named(call.optimizer));
+        rule_of(call));
   }
   std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override {
     std::vector<const Network<T>*> networks;
@@ -79,8 +82,8 @@ class NetworkModel final : public Model {
       networks.push_back(same.network_.get());
       zeros.push_back(same.zeros_);
     }
-    return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, zeros, call).run(); },
-                      optimizer_named(call.optimizer));
+    return std::visit([&]<class O>(const O& rule) { return Fleet<T, O>(networks, zeros, rule, call).run(); },
+                      rule_of(call));
   }
 
   double accuracy(const double* w, ArrayView, const double*, int) const override {
@@ -88,8 +91,31 @@ class NetworkModel final : public Model {
     at(w, [&](Pass<T>& pass) { pass.quantity("accuracy", 0.0, &out); });
     return out;
   }
+  std::ptrdiff_t num_outputs() const override { return network_->num_outputs(); }
+  void residual(const double* w, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(nullptr, 0, num_outputs(), out, [&](const T*, T* to) { pass.residual(to); });
+    });
+  }
+  void jvp(const double* w, const double* V, int k, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(V, k * dim(), k * num_outputs(), out, [&](const T* from, T* to) { pass.jvp(from, k, to); });
+    });
+  }
+  void vjp(const double* w, const double* U, int k, double* out) const override {
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(U, k * num_outputs(), k * dim(), out, [&](const T* from, T* to) { pass.vjp(from, k, to); });
+    });
+  }
+  void curvature(const double* w, const double* u, const double* V, int k, double* out) const override {
+    const std::vector<T> along(u, u + num_outputs());
+    at(w, [&](Pass<T>& pass) {
+      in_precision<T>(V, k * dim(), k * dim(), out,
+                      [&](const T* from, T* to) { pass.curvature(along.data(), from, k, to); });
+    });
+  }
   std::vector<double> outputs(const double* w) const override {
-    std::vector<double> out(static_cast<std::size_t>(network_->samples() * network_->layers().back().out));
+    std::vector<double> out(static_cast<std::size_t>(num_outputs()));
     at(w, [&](Pass<T>& pass) { pass.outputs(out.data()); });
     return out;
   }
@@ -141,6 +167,10 @@ std::unique_ptr<Model> network_model(const Config& config) {
 }  // namespace
 
 std::unique_ptr<Model> make_network(std::string_view name, const Config& config) {
+  if (name == "LinearNetwork")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<LinearNetwork>(config), 0);
+  if (name == "QuadraticRegression")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<QuadraticRegression>(config), 0);
   if (name != "FeedForward") return nullptr;
   if (config.text("dtype") == "float32") return network_model<float>(config);
   return network_model<double>(config);

@@ -27,6 +27,19 @@ inline void put(float* at, const Lanes& x) {
   for (int i = 0; i < kLanes; ++i) at[i] = static_cast<float>(wide[i]);
 }
 
+// Losses of one output f at label y, and weight * their derivative.
+struct Part {
+  Lanes loss, slope;
+};
+EOSFAST_INLINE Part logistic(const Lanes& y, const Lanes& f, const Lanes& weight) {
+  const Jet<Lanes> jet = softplus_jet(-(y * f));
+  return {jet.value, -y * jet.first * weight};
+}
+EOSFAST_INLINE Part squared(const Lanes& y, const Lanes& f, const Lanes& weight, const Lanes& loss) {
+  const Lanes error = f - y;
+  return {fma(Lanes(0.5) * error, error, loss), error * weight};
+}
+
 // The largest of the outputs, its exponential excepted from `others` = sum of exp(f_j - largest) over all other j.
 struct SoftMax {
   Lanes largest{0.0}, others{0.0}, total{1.0};
@@ -79,15 +92,14 @@ void OutputLoss<T>::first(const Panels<T>& F, std::ptrdiff_t panel, double* loss
     const auto f = [&](std::ptrdiff_t j) { return take(F.row(panel, j) + at); };
     Lanes loss(0.0);
     if (kind_ == OutputLossKind::logistic) {
-      const Lanes label = take(y_of(0, s)), q = label * f(0);
-      const Jet<Lanes> y = softplus_jet(-q);
-      loss = y.value;
-      put(out.row(panel, 0) + at, -label * y.first * weight);
+      const Part part = logistic(take(y_of(0, s)), f(0), weight);
+      loss = part.loss;
+      put(out.row(panel, 0) + at, part.slope);
     } else if (kind_ == OutputLossKind::mse) {
       for (std::ptrdiff_t j = 0; j < outputs_; ++j) {
-        const Lanes error = f(j) - take(y_of(j, s));
-        loss = fma(Lanes(0.5) * error, error, loss);
-        put(out.row(panel, j) + at, error * weight);
+        const Part part = squared(take(y_of(j, s)), f(j), weight, loss);
+        loss = part.loss;
+        put(out.row(panel, j) + at, part.slope);
       }
     } else {
       const SoftMax softmax(outputs_, f);
@@ -106,6 +118,14 @@ void OutputLoss<T>::first(const Panels<T>& F, std::ptrdiff_t panel, double* loss
     }
     loss.store(losses + s);
   }
+}
+
+template <class T>
+typename OutputLoss<T>::OfSample OutputLoss<T>::of_sample(std::ptrdiff_t sample, const Lanes& f, double slope) const {
+  const Lanes weight = Lanes(weight_[static_cast<std::size_t>(sample)]) * Lanes(slope), label(y(0, sample));
+  const Part part =
+      kind_ == OutputLossKind::logistic ? logistic(label, f, weight) : squared(label, f, weight, Lanes(0.0));
+  return {part.loss, part.slope};
 }
 
 template <class T>
@@ -129,6 +149,12 @@ void OutputLoss<T>::second(const Panels<T>& F, std::ptrdiff_t panel, const Panel
         put(out.row(panel, first_row + j) + at, p(j) * (df(j) - mean) * weight);
     }
   }
+}
+
+template <class T>
+void OutputLoss<T>::residual(const Panels<T>& F, T* out) const {
+  for (std::ptrdiff_t s = 0; s < samples_; ++s)
+    for (std::ptrdiff_t j = 0; j < outputs_; ++j) *out++ = static_cast<T>(static_cast<double>(F.at(j, s)) - y(j, s));
 }
 
 template <class T>

@@ -32,6 +32,17 @@ def hessian(model: PreparedModel, w: Array) -> Array: ...
 def hvp(model: PreparedModel, w: Array, V: Array) -> Array:
     """Hessian times each row of V `(k, dim)`."""
 
+def num_outputs(model: PreparedModel) -> int: ...
+def residual(model: PreparedModel, w: Array) -> Array: ...
+def jvp(model: PreparedModel, w: Array, V: Array) -> Array:
+    """Jacobian of the outputs times each row of V `(k, dim)`."""
+
+def vjp(model: PreparedModel, w: Array, U: Array) -> Array:
+    """Transposed Jacobian times each row of U `(k, num_outputs)`."""
+
+def curvature(model: PreparedModel, w: Array, u: Array, V: Array) -> Array:
+    """``sum_a u_a Hess f_a`` times each row of V `(k, dim)`."""
+
 def sharpness(
     model: PreparedModel, w: Array, k: int, tol: float, seed: int
 ) -> tuple[Array, Array, Array, NDArray[np.bool_], int]:

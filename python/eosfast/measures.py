@@ -135,7 +135,8 @@ def listed(measure: object) -> list[object]:
 
 def chosen(measure: list[object], model: Model, num_steps: int) -> list[Measure]:
     """Return the measures of a sweep, checked: known to the model, and each variable named once."""
-    valid = named(num_steps) | {name: Measure(name, own=True) for name in model.quantities}
+    numbers = [name for name in model.quantities if model._quantity_dim(name, 1) is None]
+    valid = named(num_steps) | {name: Measure(name, own=True) for name in numbers}
     found: list[Measure] = []
     for item in measure:
         if isinstance(item, (FirstBelow, Mean)):

@@ -43,6 +43,12 @@ LONG_NAMES = {
     "weight_norm": "norm of the weights",
     "weights": "weights",
     "accuracy": "accuracy",
+    "residual": "residual f - y",
+    "ntk_sharpness": "largest eigenvalue of the tangent kernel",
+    "ntk_eigs": "largest eigenvalues of the tangent kernel",
+    "z1": "residual along the top eigenvector of the tangent kernel",
+    "q1_max": "largest curvature of the outputs along the top eigenvector of the tangent kernel",
+    "q1_min": "smallest curvature of the outputs along the top eigenvector of the tangent kernel",
     "lr": "step size (learning rate)",
     "max_loss": "largest loss of the run",
     "loss_increases": "number of steps that increase the loss",
@@ -138,6 +144,8 @@ def trajectory(model: Model, columns: Mapping[str, NDArray[Any]], attrs: Mapping
     import xarray
 
     extra = {"weights": ("parameter",), "hessian_eigs": ("eig",)}
+    own = {name: model._quantity_dim(name, 1) for name in columns if name in model.quantities}
+    extra |= {name: (dim[0],) for name, dim in own.items() if dim}
     variables = {name: _variable(name, ("step", *extra.get(name, ())), values) for name, values in columns.items()}
     if "weights" in columns:
         variables["parameter"] = _variable("parameter", ("parameter",), parameter_labels(model))

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eosfast.models.base import starting_point
-from eosfast.models.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,19 +39,23 @@ class Box:
     model_index: NDArray[np.int64] | None
     columns: list[NDArray[np.float64]]
     start: NDArray[np.float64] | None = None
-    """Of networks: the starts in the core's coordinates, along the last axis."""
+    """Of large models: the starts in the core's coordinates, along the last axis."""
     null_norm: NDArray[np.float64] | None = None
-    """Of networks: the length of what those coordinates leave out."""
+    """Of large models: the length of what those coordinates leave out."""
     whole_start: Callable[[tuple[int, ...]], tuple[Model, NDArray[np.float64]]] | None = None
-    """Of networks: place in the box -> its model and its start, whole."""
+    """Of large models: place in the box -> its model and its start, whole."""
+    shrinkage: Callable[[tuple[int, ...]], float] | None = None
+    """Of large models: place in the box -> its optimizer's shrinkage."""
 
-    def expand(self, inner: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-        """Write the weights whose coordinates in the core are `inner`."""
+    def expand(self, inner: NDArray[np.float64], steps: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+        """Write the weights whose coordinates in the core are `inner`, after so many steps."""
         assert self.whole_start is not None
+        assert self.shrinkage is not None
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
             begun = model._inner(start)
-            weights[place] = model._whole(inner[place][None, : begun.size], start, begun)[0]
+            kept = np.array([self.shrinkage(place) ** float(steps[place])])
+            weights[place] = model._whole(inner[place][None, : begun.size], start, begun, kept)[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -89,13 +92,13 @@ class Runs:
         for index in product(*(self._segments(dim) for dim in range(len(self.grid.shape)))):
             models, which = self._models(index)
             columns = [*self._optimizer_columns(index), *self._lane_columns(index)]
-            if isinstance(self.model, Network):
-                yield self._network_box(index, models, which, columns)
+            if not self.model.in_lanes:
+                yield self._large_box(index, models, which, columns)
             else:
                 columns += self._weight_columns(index, models, which)
                 yield Box(index, models, which if len(models) > 1 else None, columns)
 
-    def _network_box(
+    def _large_box(
         self,
         index: tuple[slice, ...],
         models: list[Model],
@@ -115,6 +118,11 @@ class Runs:
                 seed = int(self.seed_axis.values[at])
             return model, starting_point(model, self.w0, seed)
 
+        def shrinkage(place: tuple[int, ...]) -> float:
+            at = {axis.target.key: axis.values[index[axis.dim]][place[axis.dim]] for axis in rule_axes}
+            return replace(self.optimizer, **at).shrinkage()
+
+        rule_axes = [axis for axis in self.grid.axes if axis.target.place == "optimizer"]
         corner = [0] * len(index)
         inner, norms = [], []
         for places in product(*(range(_extent(index)[dim]) for dim in dims)):
@@ -135,6 +143,7 @@ class Runs:
             np.broadcast_to(padded.reshape(*shape, size), (*_extent(index), size)),
             _spread(np.array(norms).reshape(extent), dims, index),
             whole_start,
+            shrinkage,
         )
 
     # ----------------------------------------------------------------------------------------------------------- models
@@ -146,7 +155,7 @@ class Runs:
         for axis in self.field_axes:
             if axis.target.key in self.data_fields:
                 candidates += [replace(self.model, **{axis.target.key: value}) for value in axis.values]
-        return self.seed_axis is not None and any(model.random for model in candidates)
+        return self.seed_axis is not None and any(model.is_random for model in candidates)
 
     def _segments(self, dim: int) -> list[slice]:
         """Cut a dimension where the compiled loop changes, and where fresh data would take too much memory."""
@@ -159,7 +168,7 @@ class Runs:
                 (*key, *(getattr(one, name) for name in one.structural))
                 for key, one in zip(keys, self.whole.values, strict=True)
             ]
-        if isinstance(self.model, Network):  # starts are held while a box runs
+        if not self.model.in_lanes:  # starts are held while a box runs
             at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim))
             keys = [(*key, i // at_once) for i, key in enumerate(keys)]
         if self._random and self.seed_axis and self.seed_axis.dim == dim:

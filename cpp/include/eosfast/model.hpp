@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -19,7 +20,8 @@ inline namespace EOSFAST_ISA {
 
 struct TrainCall {
   std::string_view optimizer;
-  const double *optimizer_fields, *w0;
+  std::span<const double> optimizer_fields;
+  const double* w0;
   double null_norm;  // length of the part of the start that is outside the row space of reduced data; else 0
   int num_threads;
   const Plan& plan;
@@ -54,7 +56,14 @@ class Model {
 
   // Share of the signs that are right on X (n, d), y, or on the model's own data where they are null.
   virtual double accuracy(const double* w, ArrayView X, const double* y, int num_threads) const;
-  // Of networks only: the outputs (n, c), and what the Jacobian consists of (network.hpp).
+  // Of least-squares problems: the residual f - y, products with the Jacobian J of f, with its transpose, and with
+  // sum_a u_a Hess f_a (network.hpp); k vectors, one after the other in memory.
+  virtual std::ptrdiff_t num_outputs() const;
+  virtual void residual(const double* w, double* out) const;
+  virtual void jvp(const double* w, const double* V, int k, double* out) const;
+  virtual void vjp(const double* w, const double* U, int k, double* out) const;
+  virtual void curvature(const double* w, const double* u, const double* V, int k, double* out) const;
+  // Of networks in layers: the outputs (n, c), and what the Jacobian consists of.
   virtual std::vector<double> outputs(const double* w) const;
   virtual std::vector<std::vector<double>> layer_inputs(const double* w) const;
   virtual std::vector<std::vector<double>> layer_slopes(const double* w, int output) const;

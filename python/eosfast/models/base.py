@@ -281,7 +281,7 @@ class Model(ValueObject):
         return self
 
     @property
-    def random(self) -> bool:
+    def is_random(self) -> bool:
         """Whether `with_seed` draws data anew."""
         return False
 
@@ -290,10 +290,25 @@ class Model(ValueObject):
         """Memory that the model and its prepared form take, about."""
         return 0
 
-    @classmethod
-    def lane_fields(cls) -> tuple[str, ...]:
+    @property
+    def in_lanes(self) -> bool:
+        """Whether runs go side by side in the lanes of registers, each with numbers of its own for `lane_fields`."""
+        return True
+
+    def lane_fields(self) -> tuple[str, ...]:
         """Return the fields that may differ from run to run within one call of the core."""
-        return tuple(core.registry()["models"][cls.__name__])
+        return tuple(core.registry()["models"][type(self).__name__])
+
+    def _quantity_dim(self, name: str, k: int) -> tuple[str, int] | None:
+        """Return the dimension that a quantity of the model's own has besides the step, and its size; None if it is a
+        number. `k` is that of `Record`.
+        """
+        return None
+
+    @property
+    def _num_outputs(self) -> int:
+        """How many outputs the model has, of which the tangent kernel can be recorded; 0: none."""
+        return 0
 
     def _weights(self, w: object, name: str = "w") -> NDArray[np.float64]:
         w = numbers_array(name, w)
@@ -320,9 +335,15 @@ class Model(ValueObject):
         return v
 
     def _whole(
-        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+        self,
+        rows: NDArray[np.float64],
+        start: NDArray[np.float64],
+        inner: NDArray[np.float64],
+        kept: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return the weights whose coordinates in the core are `rows`, of a run from `start`, there `inner`."""
+        """Return the weights whose coordinates in the core are `rows`, of a run from `start`, there `inner`; of what
+        the core does not see, the optimizer has left `kept`, a factor for each row.
+        """
         return rows
 
     def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from eosfast._dispatch import core
-from eosfast.arguments import Choice, Flag, Instance, Integer, Real, numbers_array
+from eosfast.arguments import Choice, Flag, Instance, numbers_array
 from eosfast.datasets import Dataset
+from eosfast.models.large import LargeModel
 from eosfast.models.on_data import DataModel
 from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
-from eosfast.remembered import Remembered
 from eosfast.spectrum import Spectrum
 from eosfast.value_object import allowed
 
@@ -30,11 +30,9 @@ if TYPE_CHECKING:
 
 DTYPES = ("float64", "float32")
 
-_PREPARED: Remembered[PreparedModel] = Remembered()
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Network(DataModel):
+class Network(DataModel, LargeModel):
     """Base of the networks."""
 
     structural: ClassVar[tuple[str, ...]] = ("dtype", "reduce")
@@ -58,12 +56,18 @@ class Network(DataModel):
     def _chain(self) -> Chain:
         raise NotImplementedError
 
+    @property
+    def _squared(self) -> bool:
+        return self._loss == "mse"
+
     # ------------------------------------------------------------------------------------------------------ questions
 
     @property
     def quantities(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What can be recorded besides what every model has: ``accuracy``, and ``margin`` if the labels are signs."""
-        return ("accuracy", "margin") if self._has_signs else ("accuracy",)
+        """What can be recorded besides what every model has: ``accuracy``, ``margin`` if the labels are signs, and
+        those of the tangent kernel (`LargeModel.quantities`), if the loss is ``"mse"`` those of the residual too.
+        """
+        return ("accuracy", *(("margin",) if self._has_signs else ()), *super().quantities)
 
     @property
     def _has_signs(self) -> bool:
@@ -230,43 +234,6 @@ class Network(DataModel):
                     kernel[:, a, :, b] += gram * (slopes[a][layer] @ slopes[b][layer].T)
         return kernel.reshape(n * outputs, n * outputs)
 
-    def sharpness(self, w: ArrayLike, *, k: int = 1, tol: float = 1e-8, seed: int = 0) -> Spectrum:
-        """Return the k largest (algebraic) eigenvalues of the Hessian at `w`, by block Lanczos on its products.
-
-        Parameters
-        ----------
-        w : array_like, shape (dim,)
-        k : int
-            How many, from 1 to `dim`.
-        tol : float
-            A value is converged when its residual is at most `tol` times the largest in magnitude, > 0.
-        seed : int
-            Seed of the random start, >= 0.
-
-        Returns
-        -------
-        Spectrum
-            Values, vectors, residuals, flags and the number of products (at most the default of `eosfast.lanczos`); NaN
-            and not converged where the Hessian is not finite.
-
-        Raises
-        ------
-        ValueError
-            `w` has the wrong shape, `k` is not in 1 ... `dim`, or `tol` is not positive.
-        """
-        k = Integer(least=1, most=self.dim).check("k", k)
-        tol = float(Real(above=0).check("tol", tol))
-        seed = Integer().check("seed", seed)
-        inner = self._inner(self._weights(w))
-        found = core.sharpness(self._prepared(), inner, min(k, inner.size), tol, seed)
-        values, vectors, residuals, converged, matvecs = found
-        if inner.size == self.dim:
-            return Spectrum(values, vectors, residuals, converged, matvecs)
-        if not np.isfinite(values).all():
-            unknown = np.full(k, np.nan)
-            return Spectrum(unknown, np.full((self.dim, k), np.nan), unknown.copy(), np.zeros(k, dtype=bool), matvecs)
-        return self._with_zeros(k, values, vectors.T, residuals, converged, matvecs)
-
     def _with_zeros(
         self,
         k: int,
@@ -309,11 +276,6 @@ class Network(DataModel):
 
     # ----------------------------------------------------------------------------------------------------- to the core
 
-    @classmethod
-    def lane_fields(cls) -> tuple[str, ...]:
-        """Return (): every run of a network has its own matrices."""
-        return ()
-
     @property
     def data_bytes(self) -> int:
         """Memory that the data take, with their two forms in the core, about."""
@@ -322,6 +284,10 @@ class Network(DataModel):
     @property
     def _targets(self) -> NDArray[np.float64]:
         return as_matrix(self._loss, self.data.y)
+
+    @property
+    def _num_outputs(self) -> int:
+        return self._targets.size
 
     def _check_targets(self) -> None:
         chosen = f" with loss={self._loss!r}" if any(item.name == "loss" for item in fields(self)) else ""
@@ -338,9 +304,6 @@ class Network(DataModel):
         unseen = self._chain.widths[1] * (self.data.d - X.shape[1])  # numbers of w that such samples do not reach
         own = {"X": X, "y": y, "loss": self._loss, "unseen": float(unseen), "dtype": self.dtype}
         return own | self._chain.config(X.shape[1])
-
-    def _prepared(self) -> PreparedModel:
-        return _PREPARED.get(self, self._make)
 
     def _make(self) -> PreparedModel:
         space = self._space
@@ -368,15 +331,21 @@ class Network(DataModel):
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
     def _whole(
-        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+        self,
+        rows: NDArray[np.float64],
+        start: NDArray[np.float64],
+        inner: NDArray[np.float64],
+        kept: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         if self._space is None:
             return rows
+        unseen = start - self._outer(inner)
         # One by one: the bits of a matrix product depend on how many rows it has.
-        return np.array([start + self._outer(row) for row in rows - inner])
+        moved = np.array([start + self._outer(row) for row in rows - inner])
+        return moved + np.outer(kept - 1.0, unseen) if np.any(kept != 1.0) else moved
 
     def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
-        """Return the length of what is outside the row space: it never changes along a run."""
+        """Return the length of what is outside the row space of the data, where the loss does not depend on it."""
         if self._space is None:
             return 0.0
         return float(np.linalg.norm(w - self._outer(inner)))

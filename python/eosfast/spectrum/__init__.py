@@ -2,6 +2,6 @@
 
 from eosfast.spectrum.density import spectral_density
 from eosfast.spectrum.eigenpairs import Spectrum, lanczos
-from eosfast.spectrum.operators import hessian_operator
+from eosfast.spectrum.operators import hessian_operator, symmetric_operator
 
-__all__ = ["Spectrum", "hessian_operator", "lanczos", "spectral_density"]
+__all__ = ["Spectrum", "hessian_operator", "lanczos", "spectral_density", "symmetric_operator"]

@@ -120,13 +120,20 @@ def hessian_operator(model: Model, w: ArrayLike) -> LinearOperator:
         SciPy is not installed.
     """
     at = model._weights(w).copy()
+    return symmetric_operator("hessian_operator", model.dim, lambda rows: model.hvp(at, rows.T).T)
+
+
+def symmetric_operator(name: str, dim: int, products: Products) -> LinearOperator:
+    """Return a SciPy operator from the function that multiplies the rows of a (k, dim) array."""
     try:
         from scipy.sparse.linalg import LinearOperator
     except ImportError as error:
-        raise ImportError("hessian_operator needs SciPy: pip install scipy") from error
+        raise ImportError(f"{name} needs SciPy: pip install scipy") from error
 
-    def product(v: NDArray[np.float64]) -> NDArray[np.float64]:
-        return model.hvp(at, v)
+    def product(V: NDArray[np.float64]) -> NDArray[np.float64]:
+        rows = np.ascontiguousarray(V.reshape(dim, -1).T, dtype=np.float64)
+        return np.ascontiguousarray(products(rows).T).reshape(V.shape)
 
-    products = dict.fromkeys(("matvec", "rmatvec", "matmat", "rmatmat"), product)
-    return LinearOperator((model.dim, model.dim), dtype=np.float64, **products)
+    return LinearOperator(
+        (dim, dim), dtype=np.float64, **dict.fromkeys(("matvec", "rmatvec", "matmat", "rmatmat"), product)
+    )

@@ -1,10 +1,12 @@
 // Many runs of networks: threads take whole runs from a common queue; a single run has all threads inside its products.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
 #include "eosfast/dynamics/gather.hpp"
+#include "eosfast/dynamics/octet_runs.hpp"
 #include "eosfast/model.hpp"
 #include "eosfast/parallel.hpp"
 
@@ -14,61 +16,104 @@ inline namespace EOSFAST_ISA {
 template <class T, class O>
 class Fleet {
  public:
-  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const SweepCall& call)
-      : networks_(networks), zeros_(zeros), call_(call), grid_(call.grid) {}
+  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const O& rule,
+        const SweepCall& call)
+      : networks_(networks), zeros_(zeros), rule_(rule), call_(call), grid_(call.grid) {}
 
   std::int64_t run() {
     const bool alone = grid_.num_runs == 1;
+    const int threads = alone ? 1 : call_.num_threads;
     parallel_listening(
-        alone ? 1 : call_.num_threads,
+        threads,
         [&](int) {
-          for (std::int64_t number; (number = next_.fetch_add(1)) < grid_.num_runs && !call_.token.requested();)
-            run_one(number, alone ? call_.num_threads : 1);
+          if constexpr (std::is_same_v<T, double>)
+            if (OctetRuns<O>::possible(rule_) && grid_.num_runs >= std::int64_t{threads} * OctetRuns<O>::kFewest)
+              run_octets();
+          while (auto one = next(alone ? call_.num_threads : 1)) go_on(std::move(one));
         },
         [&] { poll(); });
     return done_.load();
   }
 
  private:
-  void run_one(std::int64_t number, int num_threads) {
-    const auto which =
-        grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
+  using Run = FleetRun<T, O>;
+
+  // The next run at its first iterate; null when all are taken.
+  std::unique_ptr<Run> next(int num_threads) {
+    const std::int64_t number = call_.token.requested() ? grid_.num_runs : next_.fetch_add(1);
+    return number < grid_.num_runs ? begin(number, num_threads) : nullptr;
+  }
+
+  std::size_t network_of(std::int64_t number) const {
+    return grid_.model_index ? static_cast<std::size_t>(grid_.get<std::int64_t>(grid_.model_index, number)) : 0;
+  }
+
+  std::unique_ptr<Run> begin(std::int64_t number, int num_threads) {
+    const std::size_t which = network_of(number);
     const Network<T>& network = *networks_[which];
-    double fields[O::kFields];
-    for (std::size_t i = 0; i < O::kFields; ++i) fields[i] = grid_.get<double>(grid_.columns[i], number);
+    std::array<double, O::kFields> fields;
+    grid_.optimizer_fields(number, grid_.columns.size(), fields.data(), fields.size());
     std::vector<double> w0(static_cast<std::size_t>(network.dim()));
     const char* from = grid_.place(grid_.start, number);
     for (double& w : w0) {
       std::memcpy(&w, from, sizeof w);
       from += grid_.start_stride;
     }
-    Descent<T, O> descent(network, fields, num_threads);
-    descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
-    Gather<T, O> gather(descent, network, call_.plan, zeros_[which]);
-    const Status status = go(network, descent, gather);
-    write(number, network, descent, gather, status, zeros_[which]);
+    auto run = std::make_unique<Run>(number, which, network, rule_, fields, num_threads, call_.plan, zeros_[which]);
+    run->descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
+    return run;
+  }
+
+  // Very small networks go side by side, one network after the other.
+  void run_octets() {
+    if (OctetRuns<O>::until(call_.plan) == 0 || !std::isnan(call_.plan.stop.grad_norm)) return;
+    std::unique_ptr<Run> held = next(1);
+    while (held) {
+      const auto which = held->which;
+      auto octet = networks_[which]->octet();
+      if (!octet) {
+        go_on(std::move(held));
+        held = next(1);
+        continue;
+      }
+      const auto of_same_network = [&] {
+        if (!held) held = next(1);
+        return held && held->which == which ? std::move(held) : nullptr;
+      };
+      OctetRuns<O>(*networks_[which], std::move(octet), call_.plan)
+          .go(of_same_network, [this](std::unique_ptr<Run> run) { go_on(std::move(run)); }, [this] { return poll(); });
+    }
+  }
+
+  void go_on(std::unique_ptr<Run> run) {
+    const Status status = go(*run);
+    write(*run, status);
     if (status != Status::interrupted) done_.fetch_add(1, std::memory_order_relaxed);
   }
 
-  Status go(const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather) {
+  Status go(Run& run) {
+    auto& [number, which, descent, gather, anchor] = run;
     const Stop& stop = call_.plan.stop;
-    const std::int64_t patience = network.patience();
+    const std::int64_t patience = networks_[which]->patience();
     Status status = descent.verdict(stop);
-    Snapshot anchor;
-    if (stop.steady && call_.plan.num_steps >= kAnchor) anchor = descent.snapshot();
+    const bool steady = stop.steady && descent.can_repeat();
     while (status == Status::pending && descent.t() < call_.plan.num_steps) {
-      if (descent.t() % patience == 0 && poll()) return Status::interrupted;
+      if (steady && descent.t() % kAnchor == 0) {
+        if (descent.t() > 0 && descent.is_at(anchor)) {
+          gather.go_round(cycle_length(descent));
+          return Status::steady;
+        }
+        anchor = descent.snapshot();
+      }
+      if (poll_every(patience, descent.t())) return Status::interrupted;
       gather.observe();
       gather.step();
       status = descent.verdict(stop);
-      if (status != Status::pending || !stop.steady || descent.t() % kAnchor != 0) continue;
-      if (descent.t() < call_.plan.num_steps && descent.is_at(anchor)) {
-        gather.go_round(cycle_length(descent));
-        return Status::steady;
-      }
-      anchor = descent.snapshot();
     }
     return status == Status::pending ? Status::completed : status;
+  }
+  bool poll_every(std::int64_t patience, std::int64_t t) const {
+    return t % patience == 0 ? poll() : call_.token.requested();
   }
 
   static int cycle_length(Descent<T, O>& descent) {
@@ -82,16 +127,16 @@ class Fleet {
     return period;
   }
 
-  void write(std::int64_t number, const Network<T>& network, Descent<T, O>& descent, Gather<T, O>& gather,
-             Status status, std::ptrdiff_t zeros) {
+  void write(Run& run, Status status) {
+    auto& [number, which, descent, gather, anchor] = run;
     const SweepOutput& out = call_.out;
     gather.observe(true);
-    const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
+    const auto put = [&, to = run.number](const GridArray& array, auto value) { grid_.put(array, to, value); };
     put(out.status, static_cast<std::int8_t>(status));
     put(out.num_steps_done, descent.t());
     put(out.loss, descent.loss());
     if (out.grad_norm) put(out.grad_norm, descent.grad_norm());
-    if (out.sharpness) put(out.sharpness, last_sharpness(network, descent, zeros));
+    if (out.sharpness) put(out.sharpness, last_sharpness(*networks_[which], descent, zeros_[which]));
     if (out.weights) {
       char* to = grid_.place(out.weights, number);
       for (const T w : descent.w()) {
@@ -100,20 +145,30 @@ class Fleet {
         to += out.weight_stride;
       }
     }
-    for (const auto& [name, array] : out.own) {
-      double value = 0.0;
-      descent.here().quantity(name, descent.weight_norm(), &value);
-      put(array, value);
-    }
+    const std::vector<double> own = own_quantities(*networks_[which], descent, zeros_[which]);
+    for (std::size_t i = 0; i < own.size(); ++i) put(out.own[i].second, own[i]);
     if (out.period) put(out.period, status == Status::diverged ? std::int64_t{0} : gather.period());
     if (out.lyapunov) put(out.lyapunov, gather.lyapunov());
     for (std::size_t i = 0; i < out.reducers.size(); ++i) put(out.reducers[i], gather.result(i));
   }
 
+  std::vector<double> own_quantities(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
+    std::vector<double> values(call_.out.own.size());
+    std::vector<OwnQuantity> own;
+    for (std::size_t i = 0; i < values.size(); ++i) own.push_back({call_.out.own[i].first, 1, &values[i]});
+    for (const OwnQuantity& one : own)
+      if (!is_tangent_quantity(one.name)) descent.here().quantity(one.name, descent.weight_norm(), one.data);
+    Tangent<T>(network, zeros, own, kLastTol, kLastTol, call_.plan.seed)
+        .write(descent.here(), 0, std::isfinite(descent.loss()), [this] { return poll(); });
+    return values;
+  }
+
+  static constexpr double kLastTol = std::is_same_v<T, double> ? 1e-6 : 1e-4;  // of what is solved for at the end
+
   double last_sharpness(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
     if (!std::isfinite(descent.loss())) return std::numeric_limits<double>::quiet_NaN();
     LanczosOptions options;
-    options.tol = std::is_same_v<T, double> ? 1e-6 : 1e-4;
+    options.tol = kLastTol;
     options.seed = call_.plan.seed;
     SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr, [this] { return poll(); });
     with_zeros(result, zeros, 1);
@@ -124,6 +179,7 @@ class Fleet {
 
   const std::vector<const Network<T>*>& networks_;
   const std::vector<std::ptrdiff_t>& zeros_;
+  const O rule_;
   const SweepCall& call_;
   const SweepGrid& grid_;
   std::atomic<std::int64_t> next_{0}, done_{0};

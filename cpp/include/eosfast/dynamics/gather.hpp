@@ -74,6 +74,12 @@ class Gather {
     }
   }
 
+  // What was gathered elsewhere up to here, of the loss alone.
+  void take_over(std::vector<double> gathered, double previous_loss) {
+    gathered_ = std::move(gathered);
+    previous_[static_cast<std::size_t>(Quantity::loss)] = previous_loss;
+  }
+
   // Of the last iterate, which has been observed.
   double result(std::size_t reducer) const {
     const Reducer& r = plan_.reducers[reducer];

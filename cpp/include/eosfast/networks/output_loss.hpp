@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "eosfast/config.hpp"
+#include "eosfast/lanes.hpp"
 #include "eosfast/networks/panels.hpp"
 
 namespace eosfast {
@@ -26,9 +27,16 @@ class OutputLoss {
   std::ptrdiff_t outputs() const { return outputs_; }
   // Loss of each sample of a panel of F, and slope * d loss/d F of the mean over samples.
   void first(const Panels<T>& F, std::ptrdiff_t panel, double* losses, double slope, Panels<T>& out) const;
+  // The same of one sample with one output, in each lane another f.
+  struct OfSample {
+    Lanes loss, slope;
+  };
+  OfSample of_sample(std::ptrdiff_t sample, const Lanes& f, double slope) const;
   // slope * Hessian of the mean loss times dF, for rows first_row .. first_row + c of dF and out.
   void second(const Panels<T>& F, std::ptrdiff_t panel, const Panels<T>& dF, std::ptrdiff_t first_row, double slope,
               Panels<T>& out) const;
+  // F - y, sample by sample.
+  void residual(const Panels<T>& F, T* out) const;
   // Share of samples whose sign (one output) or largest output agrees with y; min_i y_i f_i.
   double accuracy(const Panels<T>& F) const;
   double least_margin(const Panels<T>& F) const;

@@ -28,7 +28,9 @@ class TwoLayerLanes final : public Network<double> {
 
   explicit TwoLayerLanes(const Config& config);
   std::ptrdiff_t dim() const override { return whole_.dim(); }
+  std::ptrdiff_t num_outputs() const override { return whole_.num_outputs(); }
   std::unique_ptr<Pass<double>> pass(int num_threads) const override;
+  std::unique_ptr<Octet> octet() const override;
   int patience() const override { return whole_.patience(); }
   std::ptrdiff_t samples() const override { return whole_.samples(); }
   const std::vector<Layer>& layers() const override { return whole_.layers(); }
@@ -68,6 +70,10 @@ class TwoLayerLanesPass final : public Pass<double> {
   void quantity(std::string_view name, double weight_norm, double* out) override {
     whole().quantity(name, weight_norm, out);
   }
+  void residual(double* out) override { whole().residual(out); }
+  void jvp(const double* V, int k, double* out) override { whole().jvp(V, k, out); }
+  void vjp(const double* U, int k, double* out) override { whole().vjp(U, k, out); }
+  void curvature(const double* u, const double* V, int k, double* out) override { whole().curvature(u, V, k, out); }
   void outputs(double* out) const override { whole().outputs(out); }
   void layer_inputs(int layer, double* out) const override { whole().layer_inputs(layer, out); }
   void layer_slopes(int layer, int output, double* out) override { whole().layer_slopes(layer, output, out); }
