@@ -53,9 +53,7 @@ def large_steps() -> list[Check]:
     checks = [compare("V1c", statement, "derived: a minimum above 2/lr repels; bound: computed", 0, wrong, 0)]
     statement = "the same: relative error of the sharpness 4/n lambda_max(X diag(u^2 + v^2) X')"
     checks.append(compare("V1d", statement, "derived", 0.0, farthest(formula, 0.0), 1e-3))
-    statement = (
-        "the same: runs not farther from the sparse solution than the flow, on centred data, or not nearer, on others"
-    )
+    statement = "the same: runs that are not farther from the sparse solution than the flow (mean 0), not nearer (1)"
     return [*checks, compare("V1e", statement, "computed", 0, int(np.sum(~(np.array(change) > 0.0))), 0)]
 
 

@@ -106,8 +106,8 @@ FIGURES = (
         "diagonal_network",
         "Diagonal linear networks on sparse regression. Left: distance to the sparse solution; dotted, that of "
         "gradient flow. A large step hurts on centred data and helps on data with a mean. Middle: the scale sqrt|u v| "
-        "from which a flow would have come, on the three coordinates of the support and off it. Right: beyond 2/sharpness "
-        "of the flow's limit, runs end just below the edge.",
+        "from which a flow would have come, on the three coordinates of the support and off it. Right: beyond "
+        "2/sharpness of the flow's limit, runs end just below the edge.",
         _diagonal_network,
         _draw_diagonal_network,
     ),

@@ -21,7 +21,7 @@ def self_stabilization() -> list[Check]:
     """D1: predicted dynamics, period and energy of the reduced model, alpha = beta = 1."""
     lr = 0.01
     run = loop(1.1, lr, 10_000)
-    x, y = 1.1 * math.sqrt(2.0), 0.0
+    x, y = np.array(1.1 * math.sqrt(2.0)), np.array(0.0)
     error = 0.0
     for measured_x, measured_y in zip(run.x.values[:1001], run.y.values[:1001], strict=True):
         error = max(error, abs(measured_x - x), abs(measured_y - y))

@@ -176,8 +176,8 @@ def valley_run(lr: float, time: float, root: bool, every: int | NDArray[np.int64
 
 def sphere_run(phi0: float, time: float, decay: float = DECAY, beside: float = 1.0) -> xr.Dataset:
     """Descent with weight decay on the scale-invariant loss from the edge, beside the minimum at angle phi0 by
-    ``beside`` times the amplitude of the slow motion; variables ``phi`` and ``level``, effective step size times sharpness on the
-    sphere.
+    ``beside`` times the amplitude of the slow motion; variables ``phi`` and ``level``, effective step size times
+    sharpness on the sphere.
     """
     model = ScaleInvariant(ratio=SPHERE_RATIO)
     lam = math.cos(phi0) ** 2 + SPHERE_RATIO * math.sin(phi0) ** 2

@@ -72,8 +72,8 @@ def doublings() -> list[Check]:
     """B2, E3: where the period doubles."""
     runs = sim.ends(PRODUCT, {"lr": [1.236, 1.24]}, 10**6, ("period",), w0=[0.9, 0.9])
     checks = []
-    for letter, lr, expected, period in zip("ab", runs.lr.values, (2, 4), runs.period.values, strict=True):
-        checks.append(compare(f"B2{letter}", f"(xy - 1)^2/2, lr = {lr:g}: period", CUBIC, expected, period, 0))
+    for letter, lr, twice, period in zip("ab", runs.lr.values, (2, 4), runs.period.values, strict=True):
+        checks.append(compare(f"B2{letter}", f"(xy - 1)^2/2, lr = {lr:g}: period", CUBIC, twice, period, 0))
     reference = (1.0, math.sqrt(5.0) - 1.0, 1.2880317544, 1.2992279397, 1.3016289140)
     found = theory.cubic_doublings(5)
     for letter, expected, a in zip("abcde", reference, found, strict=True):

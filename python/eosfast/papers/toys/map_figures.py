@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 # ----------------------------------------------------------------------------------------------------- bifurcation
 
@@ -26,9 +27,9 @@ RANGE, ZOOM = (0.75, 2.0), (1.22, 1.31)
 BURN_IN, LAST = 4_000, 150
 
 
-def _residuals(lrs: np.ndarray, progress: bool) -> np.ndarray:
+def _residuals(lrs: NDArray[np.float64], progress: bool) -> NDArray[np.float64]:
     w = sim.attractors(ScalarProduct(depth=2), [START, START], lrs, BURN_IN, LAST, progress).weights
-    return (lrs[:, None] * (w[..., 0] * w[..., 1] - 1.0)).values
+    return np.asarray(lrs[:, None] * (w.values[..., 0] * w.values[..., 1] - 1.0))
 
 
 def _bifurcation(progress: bool) -> xr.Dataset:
@@ -77,7 +78,13 @@ def _draw_bifurcation(data: xr.Dataset) -> Figure:
             ax.axvline(lr, color="0.6", linewidth=0.6, zorder=0)
     whole.set(ylabel=r"$z=\eta\,(xy-1)$", xlim=RANGE, ylim=(-2.1, 2.1))
     whole.tick_params(labelbottom=False)
-    place = {"textcoords": "offset points", "fontsize": "small", "rotation": 90, "ha": "left", "va": "top"}
+    place: dict[str, Any] = {
+        "textcoords": "offset points",
+        "fontsize": "small",
+        "rotation": 90,
+        "ha": "left",
+        "va": "top",
+    }
     for text, where in (("loss monotone", RANGE[0]), ("catapult", phases.monotone), ("period 2", phases.stable)):
         whole.annotate(text, (where, 2.05), xytext=(3, 0), **place)
     whole.annotate("doublings, chaos", (phases.doubling, 2.05), xytext=(3, 0), **place)
@@ -116,7 +123,7 @@ BASIN_SIDE, BASIN_STEPS = 460, 10_000
 def _basins(progress: bool) -> xr.Dataset:
     import xarray as xr
 
-    variables = {}
+    variables: dict[str, Any] = {}
     for name, (lr, across, up) in tracked_panels(progress):
         x, y = np.linspace(*across, BASIN_SIDE), np.linspace(*up, BASIN_SIDE)
         runs = sim.ends(ScalarProduct(depth=2), {"w1": x, "w2": y}, BASIN_STEPS, optimizer=GD(lr=lr))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from eosfast import GD, HeavyBall, MeanModel, Nesterov, ScalarProduct, SingleNeuron, Stop, theory
+from eosfast import GD, HeavyBall, MeanModel, Nesterov, QuadraticRegression, ScalarProduct, SingleNeuron, Stop, theory
 from eosfast.papers.check import Check, compare, farthest
 
 from . import simulations as sim
@@ -145,7 +145,18 @@ def catapult() -> list[Check]:
     end = catapult_ends(2.0 + excess, n=1e12).level_end.values - 2.0
     error = (end - theory.catapult_limit(excess)) / excess**3
     statement = "n = 10^12, lr kernel = 2 + e, e = 0.1 to 0.025: (lr kernel - 2 + e + (2/3) e^2)/e^3 at the end"
-    return [*checks, compare("K1", statement, "derived", 0.0, farthest(error, 0.0), 1.0)]
+    checks.append(compare("K1a", statement, "derived", 0.0, farthest(error, 0.0), 1.0))
+    n, lr = 20, 0.5
+    swap = np.kron([[0.0, 1.0], [1.0, 0.0]], np.eye(n))
+    network = QuadraticRegression(swap[None] / math.sqrt(n), [0.0])  # u.v / sqrt(n)
+    w = np.random.default_rng(1).standard_normal(2 * n)
+    w *= math.sqrt(3.0 * n / lr / (w @ w))
+    u, v = np.split(sim.path(network, w, lr, 30, quantities=("weights",)).weights.values, 2, axis=1)
+    f, kernel = np.sum(u * v, axis=1) / math.sqrt(n), np.sum(u * u + v * v, axis=1) / n
+    after = theory.catapult_step(f[:-1], kernel[:-1], lr, n)
+    error = farthest(np.array([f[1:], kernel[1:]]) - after, 0.0)
+    statement = "u.v/sqrt(n), n = 20 (QuadraticRegression), lr kernel = 3: difference to the step of (f, kernel) alone"
+    return [*checks, compare("K1b", statement, "derived; Lewkowycz et al. 2020", 0.0, error, 1e-11)]
 
 
 def unstable_convergence() -> list[Check]:

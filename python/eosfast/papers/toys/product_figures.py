@@ -72,8 +72,8 @@ def _draw_minimalist(data: xr.Dataset) -> Figure:
     plane.set(xlabel="$x$", ylabel="$y$", ylim=(low, high), title=r"$(x^2y^2-1)^2/4$")
     for i, colours in enumerate(((SKY, BLUE, BLACK), (ORANGE, VERMILION, PURPLE))):
         for j, colour in enumerate(colours):
-            name = {0: r"$(x^2y^2-1)^2/4$", 1: "$(xy-1)^2/2$"}[i] if j == 1 else None
-            course.plot(data.step + 1, data.level[i, j], color=colour, label=name, linewidth=0.9)
+            title = {0: r"$(x^2y^2-1)^2/4$", 1: "$(xy-1)^2/2$"}[i] if j == 1 else None
+            course.plot(data.step + 1, data.level[i, j], color=colour, label=title, linewidth=0.9)
     mark_threshold(course, 2.0)
     course.set(
         xlabel="step $t+1$", ylabel=r"sharpness of the flow's minimum $\times\,\eta$", xscale="log", ylim=(0, 3.4)

@@ -56,7 +56,7 @@ def ends(
 def attractors(
     model: Model, w0: ArrayLike, lrs: Sequence[float] | NDArray[np.float64], burn_in: int, last: int, progress: bool
 ) -> xr.Dataset:
-    """Weights in the last steps of runs of burn_in + last steps, dimensions (lr, step, parameter); no run may diverge."""
+    """Weights in the last steps of burn_in + last, dimensions (lr, step, parameter); no run may diverge."""
     import xarray as xr
 
     every = np.arange(burn_in, burn_in + last)
@@ -64,7 +64,8 @@ def attractors(
         path(model, w0, float(lr), burn_in + last - 1, every, ("weights",)).weights
         for lr in tracked(list(lrs), progress, "step sizes")
     ]
-    return xr.concat(runs, dim=xr.Variable("lr", np.asarray(lrs)), join="exact", combine_attrs="drop").to_dataset()
+    w: xr.DataArray = xr.concat(runs, dim=xr.Variable("lr", np.asarray(lrs)), join="exact", combine_attrs="drop")
+    return w.to_dataset(name="weights")
 
 
 # --------------------------------------------------------------------------------------------------------------- starts
