@@ -78,28 +78,15 @@ def _draw_bifurcation(data: xr.Dataset) -> Figure:
             ax.axvline(lr, color="0.6", linewidth=0.6, zorder=0)
     whole.set(ylabel=r"$z=\eta\,(xy-1)$", xlim=RANGE, ylim=(-2.1, 2.1))
     whole.tick_params(labelbottom=False)
-    place: dict[str, Any] = {
-        "textcoords": "offset points",
-        "fontsize": "small",
-        "rotation": 90,
-        "ha": "left",
-        "va": "top",
-    }
+    place: dict[str, Any] = {"textcoords": "offset points", "fontsize": "small"}
+    upright = place | {"rotation": 90, "ha": "left", "va": "top"}
     for text, where in (("loss monotone", RANGE[0]), ("catapult", phases.monotone), ("period 2", phases.stable)):
-        whole.annotate(text, (where, 2.05), xytext=(3, 0), **place)
-    whole.annotate("doublings, chaos", (phases.doubling, 2.05), xytext=(3, 0), **place)
+        whole.annotate(text, (where, 2.05), xytext=(3, 0), **upright)
+    whole.annotate("doublings, chaos", (phases.doubling, 2.05), xytext=(3, 0), **upright)
     strip.plot(data.lr_fine, data.lyapunov, color=BLUE, linewidth=0.6)
     strip.axhline(0.0, color=BLACK, linewidth=0.6)
     strip.plot(2.0, np.log(3.0), "o", color=VERMILION, clip_on=False)
-    strip.annotate(
-        r"$\log 3$",
-        (2.0, np.log(3.0)),
-        xytext=(-4, -12),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        fontsize="small",
-    )
+    strip.annotate(r"$\log 3$", (2.0, np.log(3.0)), xytext=(-4, -16), ha="right", **place)
     strip.set(xlabel=r"step size $\eta$", ylabel="Lyapunov exp.", ylim=(-2.2, 1.3))
     _points(near, data.lr_zoom, data.z_zoom)
     near.plot(a, theory.cubic_two_cycle(a)[:, 0], color=VERMILION, linewidth=1.2, label="2-cycle, closed form")
