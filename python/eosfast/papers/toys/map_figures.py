@@ -86,8 +86,8 @@ def _draw_bifurcation(data: xr.Dataset) -> Figure:
     strip.plot(data.lr_fine, data.lyapunov, color=BLUE, linewidth=0.6)
     strip.axhline(0.0, color=BLACK, linewidth=0.6)
     strip.plot(2.0, np.log(3.0), "o", color=VERMILION, clip_on=False)
-    strip.annotate(r"$\log 3$", (2.0, np.log(3.0)), xytext=(-4, -16), ha="right", **place)
-    strip.set(xlabel=r"step size $\eta$", ylabel="Lyapunov exp.", ylim=(-2.2, 1.3))
+    strip.annotate(r"$\log 3$", (2.0, np.log(3.0)), xytext=(4, 4), ha="right", **place)
+    strip.set(xlabel=r"step size $\eta$", ylabel="Lyapunov exp.", ylim=(-2.2, 2.1))
     _points(near, data.lr_zoom, data.z_zoom)
     near.plot(a, theory.cubic_two_cycle(a)[:, 0], color=VERMILION, linewidth=1.2, label="2-cycle, closed form")
     for k, at in enumerate(theory.cubic_doublings(5)[1:]):
