@@ -40,10 +40,11 @@ def loop(start: float, lr: float, num_steps: int) -> xr.Dataset:
 
 
 def loop_periods(run: xr.Dataset) -> NDArray[np.float64]:
-    """Steps between successive upward crossings of y = 0, interpolated."""
+    """Steps between successive upward crossings of y = 0, interpolated; a NaN if there are fewer than two."""
     y = run.y.values
     before = np.flatnonzero((y[:-1] < 0.0) & (y[1:] >= 0.0))
-    return np.diff(before - y[before] / (y[before + 1] - y[before]))
+    found = np.diff(before - y[before] / (y[before + 1] - y[before]))
+    return found if len(found) else np.array([np.nan])
 
 
 def _self_stabilization(progress: bool) -> xr.Dataset:

@@ -37,7 +37,7 @@ def monotone_loss() -> list[Check]:
             PRODUCT, {"w1": ("run", start), "w2": ("run", start)}, 1, ("loss_increases",), optimizer=GD(lr=one)
         )
         with_increase.append(bool(np.any(runs.loss_increases.values > 0)))
-    largest = float(lr[~np.array(with_increase)].max())
+    largest = np.max(lr[~np.array(with_increase)], initial=-np.inf)
     statement = (
         "(xy - 1)^2/2, x = y, 3999 starts with lr (xy - 1) < 2: largest step size without an increase of the loss"
     )

@@ -110,7 +110,7 @@ def thresholds() -> list[Check]:
             ScalarProduct(depth=1), {"lr": lrs}, 40_000, ("loss",), w0=[1.0 + 1e-3], optimizer=optimizer,
             stop=Stop(diverged=1e30, steady=False),
         )  # fmt: skip
-        largest = float(lrs[runs.loss.values < 1e-6].max())
+        largest = np.max(lrs[runs.loss.values < 1e-6], initial=-np.inf)
         expected = {"e": 2.0, "f": 3.8, "g": 3.8 / 2.8}[letter]
         statement = f"{name}{', momentum 0.9' if more else ''}, curvature 1: largest step size that converges"
         checks.append(compare(f"E7{letter}", statement, "derived", expected, largest, 2e-4 * expected))

@@ -63,7 +63,7 @@ def _draw_minimalist(data: xr.Dataset) -> Figure:
     low, high = 0.995 * y.min(), 1.01 * y.max()
     valley = np.linspace(low, high, 100)
     plane.plot(1.0 / valley, valley, color=BLACK, linewidth=0.8)
-    plane.legend(loc="upper left", bbox_to_anchor=(0.32, 0.85), markerscale=3)
+    plane.legend(loc="upper left", bbox_to_anchor=(0.18, 0.8), markerscale=3)
     edge = sim.on_minima(2.0, 2.0, data.attrs["lr_of_runs"])[1]
     plane.axhline(edge, color="0.25", linestyle=(0, (4, 2)), linewidth=1.0)
     plane.annotate(
