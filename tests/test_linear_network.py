@@ -310,10 +310,10 @@ def test_init():
 
 def test_data_drawn_anew():
     drawn = eos.LinearNetwork((4, 2, 1), eos.datasets.sparse_coding(n=8, d=4, seed=1))
-    assert drawn.random
+    assert drawn.is_random
     assert drawn.with_seed(5) == dataclasses.replace(drawn, data=eos.datasets.sparse_coding(n=8, d=4, seed=5))
     for fixed in (on_target((2, 2)), on_data((2, 2), 3)):
-        assert not fixed.random
+        assert not fixed.is_random
         assert fixed.with_seed(5) is fixed
 
 

@@ -358,7 +358,7 @@ class LinearNetwork(LargeModel):
         return replace(self, data=self.data.with_seed(seed)) if self.data is not None and self.data.random else self
 
     @property
-    def random(self) -> bool:
+    def is_random(self) -> bool:
         """Whether the data come from a generator that takes a seed."""
         return self.data is not None and self.data.random
 
