@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +110,7 @@ def _basins(progress: bool) -> xr.Dataset:
     import xarray as xr
 
     variables: dict[str, Any] = {}
-    for name, (lr, across, up) in tracked_panels(progress):
+    for name, (lr, across, up) in tracked(list(BASINS.items()), progress, "panels"):
         x, y = np.linspace(*across, BASIN_SIDE), np.linspace(*up, BASIN_SIDE)
         runs = sim.ends(ScalarProduct(depth=2), {"w1": x, "w2": y}, BASIN_STEPS, optimizer=GD(lr=lr))
         bounded = runs.status.values != runs.status.attrs["flag_meanings"].split().index("diverged")
@@ -123,11 +122,6 @@ def _basins(progress: bool) -> xr.Dataset:
             dims[1]: y,
         }
     return xr.Dataset(variables, attrs={"num_steps": BASIN_STEPS, "eosfast_version": __version__})
-
-
-def tracked_panels(progress: bool) -> Iterable[tuple[str, tuple[float, tuple[float, float], tuple[float, float]]]]:
-    """The panels of the figure, with a bar."""
-    return tracked(list(BASINS.items()), progress, "panels")
 
 
 def _draw_basins(data: xr.Dataset) -> Figure:
