@@ -169,19 +169,6 @@ def test_edge_gap_of_products():
         theory.paired_edge_gap(0.1, 3)
 
 
-@pytest.mark.parametrize(("target", "lr"), [(1.0, 0.3), (1.0, 1.4), (-0.7, 0.5), (0.0, 1.0)])
-def test_the_ellipse_separates_bounded_runs_from_others(target, lr):
-    x, y = np.random.default_rng(8).uniform(-1.0, 1.0, size=(2, 4000)) * 3.0 / math.sqrt(lr)
-    inside = theory.product_bound(x, y, lr, target) < 1.0
-    assert 500 < np.sum(inside) < 3500
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(3000):
-            x, y = descent_on_product(x, y, target, lr)
-    np.testing.assert_array_equal(np.isfinite(x), inside)
-    with pytest.raises(ValueError, match="below 2"):
-        theory.product_bound(1.0, 1.0, 2.0, -1.0)
-
-
 @pytest.mark.parametrize("target", [1.0, -2.0])
 def test_the_flow_of_a_product_ends_there(target):
     rng = np.random.default_rng(5)

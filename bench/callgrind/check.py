@@ -35,7 +35,12 @@ FLAGS = [
 ]
 
 NETWORK = (
-    *("activations", "feed_forward", "feed_forward_products", "output_loss", "panels", "two_layer_lanes"),
+    "activations",
+    "feed_forward",
+    "feed_forward_products",
+    "output_loss",
+    "panels",
+    "two_layer_lanes",
     "two_layer_octet",
 )
 DRIVERS = {  # and the files of cpp/src that they need

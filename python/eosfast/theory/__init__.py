@@ -5,8 +5,9 @@
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
 in the limit. `flip` and `cubic` have the cycles that take the place of a minimum, `products` losses of a product,
 `catapult` and `self_stabilization` what brings the sharpness down, `sharpness_flows` where it drifts then, and
-`diagonal_network` diagonal linear networks.
-Nothing here uses the compiled core, so an agreement of the two is a test of both.
+`diagonal_network` diagonal linear networks. `linear_network` and `flat_minima` are about the minima of deep linear
+networks, `stability` about which minima of any model are stable, `scalar_product` about what comes beyond the step size
+at which none is. Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
 from .catapult import catapult_limit, catapult_step
@@ -31,7 +32,15 @@ from .edge_phase import (
     stable_rate_bound,
     weight_norm_bound,
 )
+from .flat_minima import FlattestMinimum, critical_lr, flattest_minimum
 from .flip import doubling_cascade, flip_amplitude, flip_coefficient
+from .linear_network import (
+    LinearProblem,
+    balanced_eigenvalues,
+    balanced_sharpness,
+    linear_problem,
+    minimum_eigenvalues,
+)
 from .logistic import (
     LogisticMinimum,
     logistic_accelerated_step,
@@ -68,8 +77,18 @@ from .mean_model import (
     smoothed_relu_inverse,
     stable_bias_limit,
 )
-from .products import paired_edge_gap, product_bound, product_edge_gap, product_flow_limit, product_flow_sharpness
+from .products import paired_edge_gap, product_edge_gap, product_flow_limit, product_flow_sharpness
 from .rates import loss_rate, xor_counts, xor_rate
+from .scalar_product import (
+    TwoCycle,
+    asymptotic_grad_norm,
+    bounded_area,
+    bounded_mass,
+    bounded_start,
+    imbalance_factor,
+    two_cycle,
+    two_cycle_limit,
+)
 from .self_stabilization import edge_arrival, edge_mean, stabilization_energy, stabilization_period, stabilization_step
 from .sharpness_flows import effective_lr, sphere_drift, sphere_oscillation, valley_drift
 from .single_neuron import (
@@ -83,6 +102,7 @@ from .single_neuron import (
     slow_line,
     steps_to_edge,
 )
+from .stability import STRICTLY_UNSTABLE, STRONGLY_STABLE, WEAKLY_STABLE, Stability, stability_class
 from .two_layer import (
     PhaseTimes,
     alignment_bound,
@@ -101,18 +121,32 @@ __all__ = [
     "CUBIC_PHASES",
     "Constants",
     "CubicPhases",
+    "FlattestMinimum",
     "HardMargin",
     "LeakyBounds",
+    "LinearProblem",
     "LogisticMinimum",
     "PhaseTimes",
+    "STRICTLY_UNSTABLE",
+    "STRONGLY_STABLE",
     "Shape",
+    "Stability",
+    "TwoCycle",
+    "WEAKLY_STABLE",
     "accelerated_step",
     "alignment_bound",
+    "asymptotic_grad_norm",
     "auxiliary_margin",
     "average_loss_bound",
     "average_potential_bound",
+    "balanced_eigenvalues",
+    "balanced_sharpness",
+    "bounded_area",
+    "bounded_mass",
+    "bounded_start",
     "catapult_limit",
     "catapult_step",
+    "critical_lr",
     "cubic_doublings",
     "cubic_lyapunov",
     "cubic_map",
@@ -130,13 +164,16 @@ __all__ = [
     "edge_lr",
     "edge_mean",
     "effective_lr",
+    "flattest_minimum",
     "flip_amplitude",
     "flip_coefficient",
     "flow_bias_limit",
     "flow_regime_sharpness",
     "hard_margin",
+    "imbalance_factor",
     "iota",
     "linear_accuracy",
+    "linear_problem",
     "log_margin_ratio",
     "log_modified_margin",
     "logistic_accelerated_step",
@@ -147,6 +184,7 @@ __all__ = [
     "logistic_transition_bound",
     "loss_rate",
     "loss_shape",
+    "minimum_eigenvalues",
     "monotone_threshold",
     "network_constants",
     "norm_growth_bounds",
@@ -160,7 +198,6 @@ __all__ = [
     "period_doublings",
     "phase_times",
     "phase_transition_bound",
-    "product_bound",
     "product_edge_gap",
     "product_flow_limit",
     "product_flow_sharpness",
@@ -173,6 +210,7 @@ __all__ = [
     "smoothed_relu_inverse",
     "sphere_drift",
     "sphere_oscillation",
+    "stability_class",
     "stabilization_energy",
     "stabilization_period",
     "stabilization_step",
@@ -181,6 +219,8 @@ __all__ = [
     "stable_rate_bound",
     "stable_threshold",
     "steps_to_edge",
+    "two_cycle",
+    "two_cycle_limit",
     "two_layer_constants",
     "valley_drift",
     "weight_norm_bound",

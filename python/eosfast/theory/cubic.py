@@ -7,8 +7,9 @@ r); hence r + target is multiplied by (1 - lr r)^2, and z = lr r obeys
     z + a <- (z + a) (1 - z)^2,
 
 which is the map above. It has the fixed points 0 (the minimum), -a (x = 0) and 2, and keeps [-a, 2] invariant for a <=
-2. What is said here of other points follows from the map by algebra (derived here) unless a source is named. Functions
-use NumPy alone.
+2. In two dimensions x = y is one of three invariant curves; on the ellipse of `bounded_start` the map is z <- z^3 - 3
+z, that for a = 2, whatever the step size. What is said here of other points follows from the map by algebra (derived
+here) unless a source is named. Functions use NumPy alone.
 
 References
 ----------

@@ -92,49 +92,6 @@ def paired_edge_gap(lr: ArrayLike, depth: ArrayLike) -> NDArray[np.float64]:
     return product_edge_gap(lr, m, 3.0 * m * (m - 1.0), m * (m - 1.0) * (7.0 * m - 11.0))
 
 
-def product_bound(x: ArrayLike, y: ArrayLike, lr: ArrayLike, target: ArrayLike = 1.0) -> NDArray[np.float64]:
-    """Whether gradient descent on (x y - target)^2 / 2 stays bounded: ``(x + y)^2 / (4 (2/lr + target)) + (x - y)^2 /
-    (4 (2/lr - target))`` is at most 1.
-
-    Parameters
-    ----------
-    x, y : array_like, broadcast together
-        Start.
-    lr : array_like
-        Step size, with 0 < lr |target| < 2.
-    target : array_like, default 1.0
-
-    Returns
-    -------
-    ndarray
-        Below 1 inside an ellipse that no run leaves, and above 1 outside, where almost all runs diverge.
-
-    Raises
-    ------
-    ValueError
-        lr out of its range.
-
-    Notes
-    -----
-    Let a = lr target, z = lr (x y - target), A = lr (x + y)^2/4 and B = lr (x - y)^2/4, so that z = A - B - a. A step
-    multiplies A by (1 - z)^2 and B by (1 + z)^2, hence ``E = (2 - a) A + (2 + a) B - (4 - a^2)`` by ``1 + a z + z^2``,
-    which is positive for all z: the sign of E never changes. On the ellipse E = 0 the step is z <- z^3 - 3 z,
-    Chebyshev's polynomial on [-2, 2] with Lyapunov exponent log 3, whatever the step size, and the ellipse repels.
-    Derived here.
-
-    Examples
-    --------
-    >>> float(product_bound(3.0, 3.0, 0.25))                                       # 36/(4 (8 + 1))
-    1.0
-    """
-    lr, target = positive("lr", lr), np.asarray(target, dtype=np.float64)
-    if not np.all(lr * np.abs(target) < 2.0):
-        raise ValueError(f"lr must be below 2/|target|, got {shown(lr)} with target {shown(target)}")
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    along, across = np.square(x + y) / (2.0 / lr + target), np.square(x - y) / (2.0 / lr - target)
-    return np.asarray((along + across) / 4.0)
-
-
 # --------------------------------------------------------------------------------------------------- the flow's minimum
 
 

@@ -119,10 +119,8 @@ def bounded_starts() -> list[Check]:
             ScalarProduct(depth=2, target=target), {"w1": axis, "w2": axis}, 20_000, ("loss",), optimizer=GD(lr=lr)
         )
         bounded = runs.status.values != runs.status.attrs["flag_meanings"].split().index("diverged")
-        bound = theory.product_bound(axis[:, None], axis, lr, target)
-        clear = np.abs(bound - 1.0) > 1e-6
-        wrong += int(np.sum(clear & (bounded != (bound < 1.0))))
-        total += int(np.sum(clear))
+        wrong += int(np.sum(bounded != theory.bounded_start(axis[:, None], axis, lr, target)))
+        total += bounded.size
     statement = (
         f"(xy - target)^2/2, {total} starts, 5 pairs of lr and target: bounded outside, or divergent inside the ellipse"
         " (x+y)^2/(4(2/lr+target)) + (x-y)^2/(4(2/lr-target)) = 1"

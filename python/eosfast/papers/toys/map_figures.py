@@ -133,9 +133,9 @@ def _draw_basins(data: xr.Dataset) -> Figure:
         level = data[f"level_{name}"].where(data[f"bounded_{name}"] == 1)
         top = 2.0 if name != "cycles" else 3.2
         plot_phase_diagram(level, ax=ax, x=f"x_{name}", y=f"y_{name}", colorbar=False, vmin=0.0, vmax=top)
-        x, y = (np.linspace(*side, 300) for side in (across, up))
-        bound = theory.product_bound(*np.meshgrid(x, y), lr)
-        ax.contour(x, y, bound, [1.0], colors=[VERMILION], linewidths=1.0)
+        x, y = (np.linspace(*side, 800) for side in (across, up))
+        bounded = theory.bounded_start(*np.meshgrid(x, y), lr).astype(float)
+        ax.contour(x, y, bounded, [0.5], colors=[VERMILION], linewidths=1.0)
         ax.set(xlabel="start $x_0$", ylabel="start $y_0$" if name == "whole" else "", xlim=across, ylim=up)
         ax.set_xscale("linear")
         ax.set_yscale("linear")
