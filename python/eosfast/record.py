@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 
     from eosfast.models.base import Model
 
-QUANTITIES = (
-    "loss",
-    "sharpness",
-    "hessian_eigs",
-    "grad_norm",
-    "weights",
-    "weight_norm",
-    "relative_progress",
-    "directional_smoothness",
-)
+POINT_QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weight_norm")
+"""What can be said of a single point of every model."""
+
+QUANTITIES = (*POINT_QUANTITIES, "relative_progress", "directional_smoothness", "distance_to_flow")
 """What can be recorded of every model, besides the model's own quantities."""
 
 
@@ -43,7 +37,8 @@ class Record(ValueObject):
     quantities : sequence of str
         Any of ``loss``, ``sharpness`` (the largest eigenvalue of the Hessian, with its certificate), ``hessian_eigs``
         (the k largest; it is ``sharpness`` that has the certificate of the first), ``grad_norm``, ``weights``,
-        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), and the model's own:
+        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), ``distance_to_flow`` (from
+        the gradient flow at the matched time), and the model's own:
         ``model.quantities``, such as ``accuracy``, ``margin``, ``ntk_sharpness``.
     sharpness_every : int, optional
         Solve for eigenvalues, of Hessians and tangent kernels, only at recorded steps that are multiples of it; NaN in
