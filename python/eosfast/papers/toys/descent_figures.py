@@ -47,11 +47,11 @@ def _flow_sharpness(progress: bool) -> xr.Dataset:
     loss, sharpness = np.empty((2, len(FLOW_DEPTHS), len(every)))
     for i, depth in enumerate(tracked(FLOW_DEPTHS, progress, "depths")):
         start = unbalanced(depth, FLOW_LEVEL / FLOW_LR)
-        run = sim.path(ScalarProduct(depth=depth), start, FLOW_LR, FLOW_STEPS, every, ("loss", "weights"))
-        loss[i], sharpness[i] = run.loss, theory.product_flow_sharpness(run.weights.values)
+        run = sim.path(ScalarProduct(depth=depth), start, FLOW_LR, FLOW_STEPS, every, ("loss", "gfs_sharpness"))
+        loss[i], sharpness[i] = run.loss, run.gfs_sharpness
     variables = {
         "loss": (("depth", "step"), loss),
-        "flow_sharpness": (("depth", "step"), sharpness),
+        "gfs_sharpness": (("depth", "step"), sharpness),
     }
     coords = {"depth": list(FLOW_DEPTHS), "step": every}
     return xr.Dataset(variables, coords, attrs={"lr": FLOW_LR, "eosfast_version": __version__})
@@ -66,7 +66,7 @@ def _draw_flow_sharpness(data: xr.Dataset) -> Figure:
     for depth, colour in zip(FLOW_DEPTHS, (BLUE, VERMILION, GREEN, ORANGE), strict=True):
         run = data.sel(depth=depth)
         loss.plot(steps, run.loss, ".", color=colour, markersize=1.5)
-        sharpness.plot(steps, lr * run.flow_sharpness, color=colour, label=f"depth {depth}")
+        sharpness.plot(steps, lr * run.gfs_sharpness, color=colour, label=f"depth {depth}")
     loss.set(xlabel="step $t+1$", ylabel="loss", xscale="log", yscale="log", ylim=(1e-16, 30))
     mark_threshold(sharpness, 2.0)
     sharpness.set(
