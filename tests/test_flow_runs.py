@@ -30,7 +30,8 @@ def test_a_start_does_not_depend_on_the_others(model):
     starts = np.random.default_rng(0).standard_normal((21, model.dim))
     times, names = [0.0, 0.5, 20.0], ("loss", "sharpness", "weights", "hessian_eigs", *model.quantities)
     together = eos.gradient_flow(model, starts, times=times, quantities=names, k=2)
-    assert dict(together.sizes) == {"run": 21, "time": 3, "parameter": model.dim, "eig": 2}
+    assert together.weights.dims == ("run", "time", "parameter")
+    assert together.hessian_eigs.shape == (21, 3, 2)
     spread = eos.gradient_flow(model, starts, times=times, quantities=names, k=2, num_threads=3)
     part = eos.gradient_flow(model, starts[5:8], times=times, quantities=names, k=2)
     for name in (*names, "num_steps", "status", "sharpness_residual", "sharpness_matvecs"):
@@ -75,7 +76,7 @@ def test_a_budget_ends_the_flow(model):
     assert 1 <= run.sizes["time"] < 3
     np.testing.assert_array_equal(run.loss, full.loss[: run.sizes["time"]])
     many = flow(model, [model.init(0), model.init(0)], times=[0.0, 1e5], quantities=("loss",), max_steps=9)
-    assert many.status.attrs["flag_meanings"].split()[many.status[1]] == "budget"
+    assert many.status.attrs["flag_meanings"].split()[int(many.status[1])] == "budget"
     assert np.isnan(many.loss[:, 1]).all()
     assert many.attrs["status"] == "completed"
 
@@ -118,7 +119,7 @@ print(run.attrs["status"], run.sizes["time"], bool(np.isfinite(run.loss.values[.
 @pytest.mark.parametrize(
     ("model", "threads", "rtol"),
     [
-        ("eos.MLP(eos.datasets.xor(), (8,), loss='logistic'), None", 1, 1e-12),
+        ("eos.MLP(eos.datasets.xor(), (8,)), None", 1, 1e-8),
         ("eos.ThresholdNeuron(eos.datasets.sparse_coding(n=300, d=2000)), None", 2, 1e-8),
     ],
 )

@@ -87,7 +87,7 @@ def test_the_catapult_is_a_linear_network_with_one_hidden_layer(omega):
     path = descend(np.array([1.9, 0.4]), Q, 0.0, 0.7, 100)
     z, T = path[0]
     for expected in path[1:]:
-        z, T = theory.catapult_step(z, T, omega)
+        z, T = theory.catapult_step(z, T, 1.0, 1.0 / omega**2)
         np.testing.assert_allclose([z, T], expected, rtol=1e-12, atol=1e-14)
     assert np.all(np.diff(path[:, 1]) <= 1e-15)
 

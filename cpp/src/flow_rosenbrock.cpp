@@ -153,8 +153,11 @@ template <class Real>
 void Rosenbrock<Real>::step() {
   const auto live = time_ < target_;
   field_->slope_and_hessian(w_.data(), f_.data(), H_.data());
-  auto sound = live;
-  for (const Real& f : f_) sound = sound & (f - f == Real(0.0));
+  auto sound = live, still = live;  // still: at a critical point, perhaps a saddle that no step size would be long for
+  for (const Real& f : f_) {
+    sound = sound & (f - f == Real(0.0));
+    still = still & (f == Real(0.0));
+  }
   if (any(fresh_ > Real(0.0))) first_step();
   const Real room = target_ - time_, h = select(live, min(h_, room), Real(1.0));
   const auto positive = factorise(Real(kGamma) * h);
@@ -162,19 +165,19 @@ void Rosenbrock<Real>::step() {
 
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const Real error = select(positive, mean_square(stages_.data() + (kStages - 1) * dim_, next_.data()), Real(infinity));
-  const auto accepted = live & (error <= Real(1.0));
+  const auto accepted = still | (live & (error <= Real(1.0)));
   const Real wish = Real(kFlowSafety) * exp(Real(kFlowExponent) * log(error));
   Real factor = min(max(wish, Real(kFlowSmallest)), Real(kFlowLargest));
   factor = select(held_ > Real(0.0), min(factor, Real(1.0)), factor);
   for (int k = 0; k < dim_; ++k) {
     Real& w = w_[static_cast<std::size_t>(k)];
-    w = select(accepted, next_[static_cast<std::size_t>(k)], w);
+    w = select(still, w, select(accepted, next_[static_cast<std::size_t>(k)], w));
   }
   // A step cut short by its target does not shorten the next one.
   const Real tried = factor * h;
   h_ = select(live, select(accepted & (h < h_), max(h_, tried), tried), h_);
   held_ = select(live, select(accepted, Real(0.0), Real(1.0)), held_);
-  time_ = select(accepted, select(h < room, time_ + h, target_), time_);
+  time_ = select(still, target_, select(accepted, select(h < room, time_ + h, target_), time_));
   num_steps_ = num_steps_ + select(live, Real(1.0), Real(0.0));
   judge(live, sound);
 }

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eosfast._dispatch import core
-from eosfast.arguments import Integer, Real, finite_array, names, one_of
+from eosfast.arguments import Integer, Real, finite_array, names
 from eosfast.models.base import starting_point
 from eosfast.progress import reporter
-from eosfast.record import POINT_QUANTITIES, Record
+from eosfast.record import POINT_QUANTITIES, Record, check_quantities
 from eosfast.resources import threads
 from eosfast.results import Provenance, trajectory
 from eosfast.train import checked_model, storage
@@ -154,7 +154,8 @@ def gradient_flow(
         if poll:
             poll(int(out["rows"].sum()))
     if "weights" in out:
-        whole = [model._whole(*parts) for parts in zip(out["weights"], starts, inner, strict=True)]
+        kept = np.ones(len(at))
+        whole = [model._whole(*parts, kept) for parts in zip(out["weights"], starts, inner, strict=True)]
         out["weights"] = np.array(whole).reshape(len(starts), len(at), model.dim)
     return _many(model, at, out, source) if many else _one(model, at, out, source)
 
@@ -174,15 +175,13 @@ def checked_times(times: ArrayLike) -> NDArray[np.float64]:
 
 
 def _record(model: Model, quantities: object, k: object, tol: object) -> Record:
-    wanted = names("quantities", quantities)
-    valid = (*POINT_QUANTITIES, *model.quantities)
-    for quantity in wanted:
-        if quantity not in valid:
-            raise ValueError(f"quantities must be among {one_of(quantity, valid)}, got {quantity!r}")
-    count = Integer(least=1).check("k", k)
-    if "hessian_eigs" in wanted and count > model.dim:
-        raise ValueError(f"k must be at most {model.dim}, the dim of {model!r}, got {count}")
-    return Record(quantities=wanted, k=count, tol=Real(above=0).check("tol", tol))
+    record = Record(
+        quantities=names("quantities", quantities),
+        k=Integer(least=1).check("k", k),
+        tol=Real(above=0).check("tol", tol),
+    )
+    check_quantities(record, model, POINT_QUANTITIES, of="")
+    return record
 
 
 def _starts(model: Model, w0: object, seed: int) -> tuple[NDArray[np.float64], bool]:

@@ -41,11 +41,11 @@ class ScalarProduct(Model):
     lr^2 r^2``.
 
     The quantity ``gfs_sharpness`` is the sharpness where the gradient flow from the present iterate ends. The flow
-    keeps all ``w_i^2 - w_j^2``, so that it ends in ``w_i^2 = w0_i^2 + s`` with the s at which their product is target^2, also
-    where the product has the wrong sign at first: the smallest factor, and no other, crosses zero. Only where several
-    factors share the smallest size and the sign is wrong the flow ends in a saddle, whose sharpness is given (with two
-    of them ``|target|`` times the others at the end, with more 0; derived here, as is target 0). NaN where w is not
-    finite.
+    keeps all ``w_i^2 - w_j^2``, so that it ends in ``w_i^2 = w0_i^2 + s`` with the s at which their product is
+    target^2, also where the product has the wrong sign at first: the smallest factor, and no other, crosses zero. Only
+    where several factors share the smallest size and the sign is wrong the flow ends in a saddle, whose sharpness is
+    given (with two of them ``|target|`` times the others at the end, with more 0; derived here, as is target 0). NaN
+    where w is not finite.
 
     References
     ----------

@@ -8,6 +8,9 @@ eigenvectors,
 
     a <- a (1 - z)^2,   b <- b (1 + epsilon z)^2,   z = (a - b - offset)/2,   T = a + epsilon b.
 
+The eigenvalues omega and -omega with E = 0 are a linear network with one hidden layer: `catapult_step` with lr = 1, n =
+1/omega^2, of (z, T). There T only falls below 4: no sharpening, no edge of stability.
+
 Many data points with random coefficients: `residual_step`, and what is known of their start. What is said to be derived
 was derived for this package. Functions accept scalars or arrays and use NumPy alone.
 """
@@ -230,44 +233,6 @@ def realisable_z(T: ArrayLike, epsilon: ArrayLike, offset: ArrayLike = 0.0) -> P
     eps = positive("epsilon", epsilon)
     T, offset = np.asarray(T, dtype=np.float64), np.asarray(offset, dtype=np.float64)
     return -(T / eps + offset) / 2.0, (T - offset) / 2.0
-
-
-# ------------------------------------------------------------------------------------------------------------- catapult
-
-
-def catapult_step(z: ArrayLike, T: ArrayLike, omega: ArrayLike = 1.0) -> Pair:
-    """One step with the eigenvalues omega and -omega and E = 0: a linear network with one hidden layer on one datum.
-
-    ``z <- z (1 - T) + omega^2 z^3`` and ``T <- T - omega^2 z^2 (4 - T)``: below T = 4 the curvature can only fall, so
-    that this model jumps to flatter places but neither sharpens nor has an edge of stability.
-
-    Parameters
-    ----------
-    z, T : array_like
-        Residual and curvature, both times lr.
-    omega : array_like, default 1.0
-
-    Returns
-    -------
-    z, T : ndarray
-
-    Notes
-    -----
-    `two_mode_step` with the moments S_1 = 2 omega^2 z and S_2 = omega^2 T. Derived here.
-
-    References
-    ----------
-    Agarwala, Pedregosa, Pennington 2023 (arXiv 2210.04860); Lewkowycz et al. 2020 (arXiv 2003.02218).
-
-    Examples
-    --------
-    >>> z, T = catapult_step(0.5, 2.5)
-    >>> float(z), float(T)
-    (-0.625, 2.125)
-    """
-    z, T = np.asarray(z, dtype=np.float64), np.asarray(T, dtype=np.float64)
-    square = np.square(omega) * z * z
-    return z * (1.0 - T) + square * z, T - square * (4.0 - T)
 
 
 # ----------------------------------------------------------------------------------------------------- many data points
