@@ -6,9 +6,9 @@
 in the limit. `flip` and `cubic` have the cycles that take the place of a minimum, `products` losses of a product,
 `catapult` and `self_stabilization` what brings the sharpness down, `sharpness_flows` where it drifts then, and
 `diagonal_network` diagonal linear networks. `quadratic_regression` and `quadratic_edge` are about second-order
-regression. `linear_network` and `flat_minima` are about the minima of deep linear
-networks, `stability` about which minima of any model are stable, `scalar_product` about what comes beyond the step size
-at which none is. Nothing here uses the compiled core, so an agreement of the two is a test of both.
+regression, `linear_network` and `flat_minima` about the minima of deep linear networks, `stability` about which minima
+of any model are stable, `scalar_product` about what comes beyond the step size at which none is. Nothing here uses the
+compiled core, so an agreement of the two is a test of both.
 """
 
 from .catapult import catapult_limit, catapult_step
