@@ -118,7 +118,7 @@ def _processor_seconds(job: Job, regions: list[Region]) -> float:
     least = math.inf
     for _ in range(2):
         began = time.thread_time()
-        if any([job.run(region, 1)[1] for region in regions]):
+        if any(job.run(region, 1)[1] for region in regions):
             raise KeyboardInterrupt
         least = min(least, time.thread_time() - began)
         if least > 1.0:
