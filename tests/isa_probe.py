@@ -116,9 +116,18 @@ def tiny_network_bits(activation: str, bias: bool) -> str:
     return steps_bits(config, 33 if bias else 22)
 
 
-def steps_bits(config: dict, dim: int) -> str:
+def linear_network_bits(widths: list[int], n: int) -> str:
+    """A chain of matrices on so many samples, or none."""
+    inputs, outputs = widths[0], widths[-1]
+    X = ((np.arange(n * inputs) * 37 % 101) / 50 - 1).reshape(n, inputs)
+    y = ((np.arange((n or outputs) * (outputs if n else inputs)) * 53 % 89) / 44 - 1).reshape(n or outputs, -1)
+    config = {"widths": np.array(widths, float), "loss_scale": 1 / (n or 1), "X": X, "y": y}
+    return steps_bits(config, sum(a * b for a, b in pairwise(widths)), "LinearNetwork")
+
+
+def steps_bits(config: dict, dim: int, name: str = "FeedForward") -> str:
     """30 steps of a network, and a product with the Hessian."""
-    model = core.model("FeedForward", config)
+    model = core.model(name, config)
     start = (np.arange(dim) * 29 % 83) / 80 - 0.5
     out = {"step": np.empty(31, np.int64), "loss": np.empty(31), "weights": np.empty((31, dim))}
     core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 2, None)
@@ -145,6 +154,10 @@ def main() -> None:
             f"tiny {activation} {bias}": tiny_network_bits(activation, bias)
             for activation in ("gelu", "tanh", "softplus", "relu")
             for bias in (False, True)
+        }
+        | {
+            f"linear {widths} {n}": linear_network_bits(widths, n)
+            for widths, n in (([2, 2, 2], 0), ([5, 9, 11, 3], 0), ([13, 7, 30], 200), ([30, 10, 4], 333))
         },
         # Code compiled with -ffast-math would have switched subnormals off for the whole process.
         "subnormals_survive": math.ldexp(1.0, -1074) * 2.0 > 0.0,

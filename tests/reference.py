@@ -154,11 +154,75 @@ def threshold_accuracy(w, X, y):
     return np.mean(np.sign(f) == y)
 
 
+def scalar_1d(model):
+    if model.loss == "quartic":
+        c = model.target
+        l0, l1, l2 = (lambda s: (s * s - c) ** 2 / 4), (lambda s: s * (s * s - c)), (lambda s: 3 * s * s - c)
+    else:
+        l0, l1, l2 = losses_of_one_number(str(model.loss), model.beta)
+    return Definition(lambda w: l0(w[0]), lambda w: np.array([l1(w[0])]), lambda w: np.array([[l2(w[0])]]))
+
+
+def self_stabilization(model):
+    a, b, slope, tilt = model.alpha, math.sqrt(model.beta), model.slope, model.tilt
+    return Definition(
+        lambda w: (b * w[1] + slope * w[0]) * w[0] ** 2 / 2 - tilt * w[0] - a / b * w[1],
+        lambda w: np.array([b * w[0] * w[1] + 1.5 * slope * w[0] ** 2 - tilt, b * w[0] ** 2 / 2 - a / b]),
+        lambda w: np.array([[b * w[1] + 3 * slope * w[0], b * w[0]], [b * w[0], 0.0]]),
+    )
+
+
+def curved_valley(model):
+    def h(w):
+        return np.sqrt(1 + w[1] ** 2)
+
+    def root_hessian(w):
+        mixed = np.sign(w[0]) * w[1] / h(w)
+        return np.array([[0, mixed], [mixed, abs(w[0]) / h(w) ** 3]])
+
+    if model.root:
+        return Definition(
+            lambda w: abs(w[0]) * h(w),
+            lambda w: np.array([np.sign(w[0]) * h(w), abs(w[0]) * w[1] / h(w)]),
+            root_hessian,
+        )
+    return Definition(
+        lambda w: h(w) ** 2 * w[0] ** 2,
+        lambda w: np.array([2 * h(w) ** 2 * w[0], 2 * w[0] ** 2 * w[1]]),
+        lambda w: np.array([[2 * h(w) ** 2, 4 * w[0] * w[1]], [4 * w[0] * w[1], 2 * w[0] ** 2]]),
+    )
+
+
+def scale_invariant(model):
+    """f = p/r^4 with p = w1^2 (w2^2 + ratio w3^2)/2 and r = |w|, by the product rule."""
+    k = model.ratio
+
+    def polynomial(w):
+        a, b, c = w
+        q = b * b + k * c * c
+        hessian = [[q, 2 * a * b, 2 * k * a * c], [2 * a * b, a * a, 0], [2 * k * a * c, 0, k * a * a]]
+        return a * a * q / 2, np.array([a * q, a * a * b, k * a * a * c]), np.array(hessian)
+
+    def inverse_fourth_power(w):
+        s = w @ w
+        return s**-2, -4 * s**-3 * w, -4 * s**-3 * np.eye(3) + 24 * s**-4 * np.outer(w, w)
+
+    def jet(w):
+        (p, dp, Hp), (g, dg, Hg) = polynomial(w), inverse_fourth_power(w)
+        return p * g, dp * g + p * dg, Hp * g + np.outer(dp, dg) + np.outer(dg, dp) + p * Hg
+
+    return Definition(lambda w: jet(w)[0], lambda w: jet(w)[1], lambda w: jet(w)[2])
+
+
 DEFINITIONS = {
     "SingleNeuron": single_neuron,
     "ScalarProduct": scalar_product,
     "MeanModel": mean_model,
     "ThresholdNeuron": threshold_neuron,
+    "Scalar1D": scalar_1d,
+    "SelfStabilization": self_stabilization,
+    "CurvedValley": curved_valley,
+    "ScaleInvariant": scale_invariant,
 }
 
 
@@ -179,6 +243,12 @@ EXAMPLES = [
     eos.MeanModel(d=10),
     eos.MeanModel(d=3.5, noise=0.5),
     eos.ThresholdNeuron(DATA),
+    *(eos.Scalar1D(loss) for loss in ("sqrt", "logcosh", "logistic", "huber", "power")),
+    eos.Scalar1D("quartic", target=-0.5),
+    eos.SelfStabilization(alpha=0.3, beta=2.0, slope=-0.7, tilt=0.2),
+    eos.CurvedValley(),
+    eos.CurvedValley(root=True),
+    eos.ScaleInvariant(ratio=2.5),
 ]
 """Models of every class, with every structure."""
 
@@ -189,7 +259,10 @@ EXAMPLES = [
 def step(optimizer, grad, w, v):
     """One step of an optimizer, from w and velocity v."""
     if isinstance(optimizer, eos.GD):
-        return w - optimizer.lr * grad(w), v
+        return (1 - optimizer.lr * optimizer.weight_decay) * w - optimizer.lr * grad(w), v
+    if isinstance(optimizer, eos.NormalizedGD):
+        g = grad(w)
+        return w - optimizer.lr * g / np.linalg.norm(g) if g.any() else w, v
     at = w + optimizer.momentum * v if isinstance(optimizer, eos.Nesterov) else w
     v = optimizer.momentum * v - optimizer.lr * grad(at)
     return w + v, v

@@ -42,6 +42,8 @@ NETWORKS = st.one_of(
 MOMENTA = st.floats(0, 0.99)
 OPTIMIZERS = st.one_of(
     st.just(eos.GD()),
+    st.builds(eos.GD, weight_decay=st.floats(0, 2)),
+    st.just(eos.NormalizedGD()),
     st.builds(eos.HeavyBall, momentum=MOMENTA),
     st.builds(eos.Nesterov, momentum=MOMENTA),
 )

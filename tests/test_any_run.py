@@ -22,10 +22,16 @@ MODELS = st.one_of(
     st.builds(eos.ScalarProduct, depth=st.integers(1, 5), target=st.floats(-3, 3)),
     st.builds(eos.MeanModel, d=st.floats(1, 100), noise=st.floats(0.3, 2)),
     st.just(eos.ThresholdNeuron(DATA)),
+    st.builds(eos.Scalar1D, loss=st.sampled_from([*LOSSES, "quartic"]), target=st.floats(-3, 3)),
+    st.builds(eos.SelfStabilization, slope=st.floats(-1, 1), tilt=st.floats(-1, 1)),
+    st.builds(eos.CurvedValley, root=st.booleans()),
+    st.builds(eos.ScaleInvariant, ratio=st.floats(0.1, 10)),
 )
 MOMENTA = st.floats(0, 0.99)
 OPTIMIZERS = st.one_of(
     st.just(eos.GD()),
+    st.builds(eos.GD, weight_decay=st.floats(0, 2)),
+    st.just(eos.NormalizedGD()),
     st.builds(eos.HeavyBall, momentum=MOMENTA),
     st.builds(eos.Nesterov, momentum=MOMENTA),
 )

@@ -9,7 +9,7 @@ import weakref
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import eosfast as eos
@@ -42,6 +42,8 @@ def test_loss_gradient_and_hessian_are_those_of_the_definition(model):
 @given(data=st.data())
 def test_any_point_agrees_with_the_definition(model, data):
     w = data.draw(weights(model))
+    if isinstance(model, eos.ScaleInvariant):  # derivatives are without bound where w is small
+        assume(np.linalg.norm(w) > 1e-3)
     reference = definition(model)
     np.testing.assert_allclose(model.loss(w), reference.loss(w), rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(model.grad(w), reference.grad(w), rtol=1e-10, atol=1e-11)

@@ -109,7 +109,9 @@ def test_networks_are_values(model):
 
 
 def test_every_network_has_a_definition_and_an_example():
-    networks = {name for name in eos.models.__all__ if hasattr(getattr(eos.models, name), "predict")}
+    networks = {
+        name for name in eos.models.__all__ if issubclass(getattr(eos.models, name), eos.models.network.Network)
+    }
     assert set(DEFINITIONS) == networks == {type(model).__name__ for model in EXAMPLES}
 
 
@@ -143,10 +145,10 @@ def test_the_field_loss_of_a_network_is_a_name_and_a_function():
 
 def test_data_drawn_anew():
     model = eos.MLP(eos.datasets.sparse_coding(n=8, d=4, seed=1), (3,), loss="logistic")
-    assert model.random
+    assert model.is_random
     assert model.with_seed(5) == dataclasses.replace(model, data=eos.datasets.sparse_coding(n=8, d=4, seed=5))
     given = eos.MLP(samples(6, 3), (3,))
-    assert not given.random
+    assert not given.is_random
     assert given.with_seed(5) == given
 
 

@@ -15,6 +15,9 @@ MODELS = [
     eos.TwoLayerNetwork(samples(5, 3), 8, "tanh", bias=True, trainable="both"),
     eos.TwoLayerNetwork(samples(7, 2, "numbers"), 9, "silu", loss="mse", trainable="both", scale=3.0),
     eos.TwoLayerNetwork(samples(4, 1), 1, "relu", bias=True),
+    eos.LinearNetwork((2, 3, 2), target=[[2.0, 0.5], [0.0, 1.0]], loss_scale=0.5),
+    eos.LinearNetwork((3, 7, 5, 1), samples(5, 3), loss_scale=0.01),
+    eos.LinearNetwork((2, 1, 5), samples(9, 2, 5), loss_scale=0.02),
 ]
 
 

@@ -65,7 +65,7 @@ def test_provenance():
     assert run.attrs["created"].endswith("+00:00")
     config = json.loads(run.attrs["config"])
     assert config["model"] == {"type": "SingleNeuron", "loss": "huber", "beta": 2.0}
-    assert config["optimizer"] == {"type": "GD", "lr": 0.1}
+    assert config["optimizer"] == {"type": "GD", "lr": 0.1, "weight_decay": 0.0}
     assert config["w0"] == [0.3, 2.0]
     assert config["num_steps"] == 10
     assert config["record"]["every"] == [0, 3, 9]

@@ -172,7 +172,7 @@ def test_provenance():
     assert (result.attrs["seed"], result.attrs["num_threads"]) == (9, 2)
     config = json.loads(result.attrs["config"])
     assert config["model"]["data"]["recipe"] == data.recipe
-    assert config["optimizer"] == {"type": "GD", "lr": None}
+    assert config["optimizer"] == {"type": "GD", "lr": None, "weight_decay": 0.0}
     assert config["grid"]["lr"] == {"dim": "lr", "values": [0.1, 0.15000000000000002, 0.2]}
     assert config["grid"]["b"]["dim"] == "run"
     assert config["grid"]["b"]["values"]["shape"] == [100]

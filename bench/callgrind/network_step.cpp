@@ -12,7 +12,7 @@ EOSFAST_MEASURED {
 int main() {
   const FeedForward<double> network = two_layer(100, 50, 24).network();
   const double lr = 24.0;
-  Descent<double, GD> run(network, &lr, 1);
+  Descent<double, GD> run(network, GD{}, {lr}, 1);
   run.start(start(network.dim()).data(), 0.0);
   const double before = run.loss();
   descent = &run;

@@ -19,7 +19,7 @@ int main() {
   problem.gain = 0.125;
   const TwoLayerLanes network(problem.config());
   const double lr = 40.0;
-  Descent<double, GD> run(network, &lr, 1);
+  Descent<double, GD> run(network, GD{}, {lr}, 1);
   run.start(start(network.dim()).data(), 0.0);
   const double before = run.loss();
   descent = &run;

@@ -3,6 +3,7 @@
 #include "bindings.hpp"
 #include "calls.hpp"
 #include "eosfast/registry.hpp"
+#include "eosfast/rules.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -10,19 +11,19 @@ inline namespace EOSFAST_ISA {
 namespace {
 
 py::dict registry() {
-  py::dict models, optimizers, out;
+  py::dict models, rules, out;
   Types<SmallModel>::each([&]<class M>(std::type_identity<M>) {
     py::list fields;
     for (const std::string_view field : M::kFieldNames) fields.append(std::string(field));
     models[py::str(std::string(M::kName))] = fields;
   });
-  Types<AnyOptimizer>::each([&]<class O>(std::type_identity<O>) {
+  for (const NamedOptimizer& optimizer : optimizers()) {
     py::list fields;
-    for (const std::string_view field : O::kFieldNames) fields.append(std::string(field));
-    optimizers[py::str(std::string(O::kName))] = fields;
-  });
+    for (const std::string_view field : optimizer.fields) fields.append(std::string(field));
+    rules[py::str(std::string(optimizer.name))] = fields;
+  }
   out["models"] = models;
-  out["optimizers"] = optimizers;
+  out["optimizers"] = rules;
   return out;
 }
 

@@ -55,13 +55,13 @@ py::dict train_one(const py::capsule& capsule, const std::string& optimizer, con
   plan.complete();
   const Schedule schedule = schedule_from(steps);
   const RecordOutput record = output_from(out, own, solve);
+  const std::span fields(optimizer_fields.data(), static_cast<std::size_t>(optimizer_fields.size()));
   const double* const start = vector_of(w0, model.dim(), "w0");
   Listener listener(poll);
   StopToken token(listener.asker());
   const SingleOutcome outcome = [&] {
     const py::gil_scoped_release release;
-    return model.train(
-        {optimizer, optimizer_fields.data(), start, null_norm, num_threads, plan, schedule, record, token});
+    return model.train({optimizer, fields, start, null_norm, num_threads, plan, schedule, record, token});
   }();
   listener.rethrow();
   py::dict result;

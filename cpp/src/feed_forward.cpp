@@ -1,5 +1,6 @@
-// Forward pass, backpropagation and Hessian-vector products of fully connected networks. Panels of samples are
-// independent of each other until the sums over samples; threads share panels first, then parts of those sums.
+// Forward pass and backpropagation of fully connected networks (products with derivatives: feed_forward_products.cpp).
+// Panels of samples are independent of each other until the sums over samples; threads share panels first, then parts
+// of those sums.
 #include "eosfast/networks/feed_forward.hpp"
 
 #include <algorithm>
@@ -41,26 +42,6 @@ std::vector<Range> nonzero_rows(const Panels<T>& X, std::ptrdiff_t step) {
   return out;
 }
 
-// Pointers to `count` rows, `stride` apart.
-template <class T>
-std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stride) {
-  std::vector<T*> rows(static_cast<std::size_t>(count));
-  for (T*& row : rows) {
-    row = first;
-    first += stride;
-  }
-  return rows;
-}
-
-// out (rows from `to`) (+)= W in, one panel; W (count x ...) row-major, its columns `depth` of rows `stride` apart.
-template <class T>
-void multiply_panel(const T* W, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t depth, const T* in,
-                    Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, bool accumulate) {
-  const auto rows = row_pointers<const T>(W, count, stride);
-  const auto targets = row_pointers(out.row(panel, to), count, out.width());
-  multiply<T>({rows.data(), count, 1, depth, 0}, in, depth, out.width(), targets.data(), accumulate);
-}
-
 // Threads for a pass: a part of the work for one of them takes some 20 microseconds at least, or waiting costs more.
 template <class T>
 int worth_threads(const Network<T>& network, int num_threads) {
@@ -70,20 +51,6 @@ int worth_threads(const Network<T>& network, int num_threads) {
     multiplications +=
         static_cast<double>(layer.in) * static_cast<double>(layer.out) * static_cast<double>(network.samples());
   return static_cast<int>(std::clamp(multiplications / kLeast, 1.0, static_cast<double>(std::max(num_threads, 1))));
-}
-
-// 0, or NaN if a weight of the first layer is not finite: coordinates that are zero in all samples of a panel are
-// skipped, and shall hide nothing.
-template <class T>
-T poison(const typename Network<T>::Layer& first, const T* w) {
-  T sum = T(0);
-  for (std::ptrdiff_t i = 0; i < first.in * first.out; ++i) sum += w[first.weight + i] * T(0);
-  return sum;
-}
-
-template <class T>
-void fill_rows(Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, const T* values, std::ptrdiff_t count) {
-  for (std::ptrdiff_t i = 0; i < count; ++i) std::fill_n(out.row(panel, to + i), out.width(), values[i]);
 }
 
 }  // namespace
@@ -129,6 +96,14 @@ std::unique_ptr<Pass<T>> FeedForward<T>::pass(int num_threads) const {
 }
 
 template <class T>
+T FeedForward<T>::poison(const T* w) const {
+  const Layer& first = layers_.front();
+  T sum = T(0);
+  for (std::ptrdiff_t i = 0; i < first.in * first.out; ++i) sum += w[first.weight + i] * T(0);
+  return sum;
+}
+
+template <class T>
 int FeedForward<T>::patience() const {
   double flops = 0.0;
   for (const Layer& layer : layers_)
@@ -145,24 +120,32 @@ FeedForwardPass<T>::FeedForwardPass(const FeedForward<T>& network, int num_threa
       values_(network.layers().size()),
       directions_(network.layers().size()) {
   const std::ptrdiff_t n = network.samples();
-  for (int l = 0; l <= last(); ++l) {
+  for (int l = 0; l < last(); ++l) {
     const std::ptrdiff_t width = layers()[static_cast<std::size_t>(l)].out;
-    if (l == last()) {
-      at(l).D = Panels<T>(width, n);
-    } else {
-      for (Panels<T>* panels : {&at(l).Z, &at(l).A, &at(l).first, &at(l).E, &at(l).D}) *panels = Panels<T>(width, n);
-    }
+    for (Panels<T>* panels : {&at(l).Z, &at(l).A, &at(l).first}) *panels = Panels<T>(width, n);
   }
+  make_room(loss_backward_);
   F_ = Panels<T>(layers().back().out, n);
   dF_ = Panels<T>(layers().back().out, n);
   losses_.resize(static_cast<std::size_t>(F_.count() * F_.width()));
 }
 
 template <class T>
+void FeedForwardPass<T>::make_room(Backward& of) const {
+  if (!of.layers.empty()) return;
+  of.layers.resize(layers().size());
+  for (int l = 0; l <= last(); ++l) {
+    const std::ptrdiff_t width = layers()[static_cast<std::size_t>(l)].out, n = network_.samples();
+    of.at(l).D = Panels<T>(width, n);
+    if (l < last()) of.at(l).E = Panels<T>(width, n);
+  }
+}
+
+template <class T>
 void FeedForwardPass<T>::visit(const T* w) {
   w_ = w;
-  has_backward_ = has_second_ = false;
-  poison_ = network_.has_holes() ? poison<T>(layers().front(), w) : T(0);
+  for (Backward* of : {&loss_backward_, &outputs_backward_}) of->is_here = of->has_second = false;
+  poison_ = network_.has_holes() ? network_.poison(w) : T(0);
   parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) { forward(panel); });
   loss_ = 0.0;
   for (std::ptrdiff_t s = 0; s < network_.samples(); ++s) loss_ += losses_[static_cast<std::size_t>(s)];
@@ -202,23 +185,27 @@ void FeedForwardPass<T>::pull_back(int l, const T* weights, const Panels<T>& D, 
 }
 
 template <class T>
-void FeedForwardPass<T>::backward(std::ptrdiff_t panel) {
-  for (int l = last() - 1; l >= 0; --l) {
-    Values& here = at(l);
-    pull_back(l, network_.weights(layers()[static_cast<std::size_t>(l + 1)], w_), at(l + 1).D, 0, here.E, 0, panel,
-              false);
-    const T *const e = here.E.row(panel, 0), *const first = here.first.row(panel, 0);
-    T* const d = here.D.row(panel, 0);
-    for (std::ptrdiff_t i = 0; i < here.D.stride(); ++i) d[i] = e[i] * first[i];
-  }
+void FeedForwardPass<T>::backward(Backward& of) {
+  parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) {
+    for (int l = last() - 1; l >= 0; --l) {
+      Back& here = of.at(l);
+      pull_back(l, network_.weights(layers()[static_cast<std::size_t>(l + 1)], w_), of.at(l + 1).D, 0, here.E, 0, panel,
+                false);
+      const T *const e = here.E.row(panel, 0), *const first = at(l).first.row(panel, 0);
+      T* const d = here.D.row(panel, 0);
+      for (std::ptrdiff_t i = 0; i < here.D.stride(); ++i) d[i] = e[i] * first[i];
+    }
+  });
 }
 
 template <class T>
-void FeedForwardPass<T>::ensure_backward() {
-  if (has_backward_) return;
-  has_backward_ = true;
-  std::copy_n(dF_.row(0, 0), dF_.size(), at(last()).D.row(0, 0));
-  parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) { backward(panel); });
+typename FeedForwardPass<T>::Backward& FeedForwardPass<T>::of_loss() {
+  if (!loss_backward_.is_here) {
+    std::copy_n(dF_.row(0, 0), dF_.size(), loss_backward_.at(last()).D.row(0, 0));
+    backward(loss_backward_);
+    loss_backward_.is_here = true;
+  }
+  return loss_backward_;
 }
 
 // ----------------------------------------------------------------------------------------------------------- gradient
@@ -253,136 +240,20 @@ void FeedForwardPass<T>::first_layer_product(const Panels<T>& D, int k, T* out) 
 
 template <class T>
 void FeedForwardPass<T>::grad(T* out) {
-  ensure_backward();
+  const Backward& of = of_loss();
   for (int l = 0; l <= last(); ++l) {
     const Layer& layer = layers()[static_cast<std::size_t>(l)];
-    if (layer.bias >= 0) sum_rows(at(l).D, 0, layer.out, out + layer.bias, false);
+    if (layer.bias >= 0) sum_rows(of.at(l).D, 0, layer.out, out + layer.bias, false);
     if (layer.weight < 0) continue;
     if (l == 0) {
-      first_layer_product(at(0).D, 1, out);
+      first_layer_product(of.at(0).D, 1, out);
     } else {
       constexpr std::ptrdiff_t kRows = 12;
       parallel_for((layer.out + kRows - 1) / kRows, num_threads_, [&](std::ptrdiff_t part) {
         const std::ptrdiff_t from = part * kRows, to = std::min(from + kRows, layer.out);
-        multiply_transposed(at(l).D, from, to, input(l), 0, layer.in, out + layer.weight + from * layer.in, layer.in,
+        multiply_transposed(of.at(l).D, from, to, input(l), 0, layer.in, out + layer.weight + from * layer.in, layer.in,
                             false);
       });
-    }
-  }
-}
-
-// --------------------------------------------------------------------------------------------- Hessian-vector products
-
-template <class T>
-void FeedForwardPass<T>::ensure_second() {
-  if (has_second_) return;
-  has_second_ = true;
-  for (int l = 0; l < last(); ++l)
-    if (at(l).second.rows() == 0) at(l).second = Panels<T>(at(l).Z.rows(), at(l).Z.columns());
-  parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) {
-    for (int l = 0; l < last(); ++l) {  // kept as E phi''
-      Values& here = at(l);
-      T* const second = here.second.row(panel, 0);
-      evaluate<T>(network_.activation(), here.Z.row(panel, 0), static_cast<std::size_t>(here.Z.stride()), nullptr,
-                  nullptr, second);
-      const T* const e = here.E.row(panel, 0);
-      for (std::ptrdiff_t i = 0; i < here.Z.stride(); ++i) second[i] *= e[i];
-    }
-  });
-}
-
-template <class T>
-void FeedForwardPass<T>::hvp(const T* V, int k, T* out) {
-  ensure_backward();
-  ensure_second();
-  poisons_.assign(static_cast<std::size_t>(k), T(0));
-  for (int c = 0; c < k && network_.has_holes(); ++c)
-    poisons_[static_cast<std::size_t>(c)] = poison<T>(layers().front(), V + c * network_.dim());
-  if (k > directions_held_) {  // kept for fewer, which use the first rows
-    directions_held_ = k;
-    for (int l = 0; l <= last(); ++l) {
-      const std::ptrdiff_t rows = layers()[static_cast<std::size_t>(l)].out * k, n = network_.samples();
-      along(l) = {Panels<T>(rows, n), l < last() ? Panels<T>(rows, n) : Panels<T>(), Panels<T>(rows, n)};
-    }
-  }
-  parallel_for(F_.count(), num_threads_, [&](std::ptrdiff_t panel) {
-    directions_forward(panel, V, k);
-    directions_backward(panel, V, k);
-  });
-  first_layer_product(along(0).D, k, out);
-  for (int c = 0; c < k; ++c) {
-    T* const to = out + c * network_.dim();
-    for (int l = 0; l <= last(); ++l) {
-      const Layer& layer = layers()[static_cast<std::size_t>(l)];
-      if (layer.bias >= 0) sum_rows(along(l).D, c * layer.out, (c + 1) * layer.out, to + layer.bias, false);
-      if (layer.weight < 0 || l == 0) continue;
-      constexpr std::ptrdiff_t kRows = 12;
-      parallel_for((layer.out + kRows - 1) / kRows, num_threads_, [&](std::ptrdiff_t part) {
-        const std::ptrdiff_t from = part * kRows, end = std::min(from + kRows, layer.out);
-        T* const rows = to + layer.weight + from * layer.in;
-        multiply_transposed(along(l).D, c * layer.out + from, c * layer.out + end, input(l), 0, layer.in, rows,
-                            layer.in, false);
-        multiply_transposed(at(l).D, from, end, along(l - 1).A, c * layer.in, layer.in, rows, layer.in, true);
-      });
-    }
-  }
-}
-
-template <class T>
-void FeedForwardPass<T>::directions_forward(std::ptrdiff_t panel, const T* V, int k) {
-  const std::ptrdiff_t dim = network_.dim();
-  for (int l = 0; l <= last(); ++l) {
-    const Layer& layer = layers()[static_cast<std::size_t>(l)];
-    Panels<T>& Z = along(l).Z;
-    for (int c = 0; c < k; ++c)
-      if (layer.bias >= 0) fill_rows(Z, c * layer.out, panel, V + c * dim + layer.bias, layer.out);
-    bool accumulate = layer.bias >= 0;
-    if (layer.weight >= 0) {  // V_l A_{l-1}, all directions in one product
-      const Range range = input_rows(l, panel);
-      std::vector<const T*> rows;
-      rows.reserve(static_cast<std::size_t>(layer.out * k));
-      for (int c = 0; c < k; ++c)
-        for (std::ptrdiff_t i = 0; i < layer.out; ++i)
-          rows.push_back(V + c * dim + layer.weight + i * layer.in + range.from);
-      const auto targets = row_pointers(Z.row(panel, 0), layer.out * k, Z.width());
-      multiply<T>({rows.data(), layer.out * k, 1, layer.in, 0}, input(l).row(panel, range.from), range.to - range.from,
-                  Z.width(), targets.data(), accumulate);
-      accumulate = true;
-    }
-    if (l > 0)
-      for (int c = 0; c < k; ++c)
-        multiply_panel(network_.weights(layer, w_), layer.out, layer.in, layer.in,
-                       along(l - 1).A.row(panel, c * layer.in), Z, c * layer.out, panel, accumulate);
-    if (l == last()) continue;
-    const T* const first = at(l).first.row(panel, 0);
-    const std::ptrdiff_t size = at(l).first.stride();
-    for (int c = 0; c < k; ++c) {
-      const T* const z = Z.row(panel, c * layer.out);
-      T* const a = along(l).A.row(panel, c * layer.out);
-      for (std::ptrdiff_t i = 0; i < size; ++i) a[i] = first[i] * z[i];
-    }
-  }
-}
-
-template <class T>
-void FeedForwardPass<T>::directions_backward(std::ptrdiff_t panel, const T* V, int k) {
-  const std::ptrdiff_t outputs = F_.rows(), dim = network_.dim();
-  const double scale = network_.scale();
-  for (int c = 0; c < k; ++c) {
-    const T poisoned = poisons_[static_cast<std::size_t>(c)];
-    if (poisoned != T(0)) std::fill_n(along(last()).Z.row(panel, c * outputs), outputs * F_.width(), poisoned);
-    // .D_N = scale^2 L''(F) .Z_N
-    network_.output_loss().second(F_, panel, along(last()).Z, c * outputs, scale * scale, along(last()).D);
-    for (int l = last() - 1; l >= 0; --l) {
-      const Layer& above = layers()[static_cast<std::size_t>(l + 1)];
-      Panels<T>& D = along(l).D;
-      const std::ptrdiff_t from = c * above.out, to = c * above.in;
-      pull_back(l, network_.weights(above, w_), along(l + 1).D, from, D, to, panel, false);
-      if (above.weight >= 0) pull_back(l, V + c * dim + above.weight, at(l + 1).D, 0, D, to, panel, true);
-      const T *const first = at(l).first.row(panel, 0), *const second = at(l).second.row(panel, 0);
-      const T* const z = along(l).Z.row(panel, to);
-      T* const d = D.row(panel, to);
-      for (std::ptrdiff_t i = 0; i < at(l).D.stride(); ++i) d[i] = d[i] * first[i] + second[i] * z[i];
     }
   }
 }
@@ -402,6 +273,11 @@ void FeedForwardPass<T>::quantity(std::string_view name, double weight_norm, dou
 }
 
 template <class T>
+void FeedForwardPass<T>::residual(T* out) {
+  network_.output_loss().residual(F_, out);
+}
+
+template <class T>
 void FeedForwardPass<T>::outputs(double* out) const {
   for (std::ptrdiff_t s = 0; s < F_.columns(); ++s)
     for (std::ptrdiff_t j = 0; j < F_.rows(); ++j) *out++ = static_cast<double>(F_.at(j, s));
@@ -416,13 +292,15 @@ void FeedForwardPass<T>::layer_inputs(int layer, double* out) const {
 
 template <class T>
 void FeedForwardPass<T>::layer_slopes(int layer, int output, double* out) {
-  Panels<T>& D = at(last()).D;
+  make_room(outputs_backward_);
+  outputs_backward_.is_here = outputs_backward_.has_second = false;
+  Panels<T>& D = outputs_backward_.at(last()).D;
   std::fill_n(D.row(0, 0), D.size(), T(0));
   for (std::ptrdiff_t s = 0; s < D.columns(); ++s) D.at(output, s) = static_cast<T>(network_.scale());
-  for (std::ptrdiff_t panel = 0; panel < F_.count(); ++panel) backward(panel);
-  has_backward_ = has_second_ = false;  // of the loss no longer
-  for (std::ptrdiff_t s = 0; s < D.columns(); ++s)
-    for (std::ptrdiff_t i = 0; i < at(layer).D.rows(); ++i) *out++ = static_cast<double>(at(layer).D.at(i, s));
+  backward(outputs_backward_);
+  const Panels<T>& slopes = outputs_backward_.at(layer).D;
+  for (std::ptrdiff_t s = 0; s < slopes.columns(); ++s)
+    for (std::ptrdiff_t i = 0; i < slopes.rows(); ++i) *out++ = static_cast<double>(slopes.at(i, s));
 }
 
 template class FeedForward<double>;

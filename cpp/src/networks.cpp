@@ -6,8 +6,10 @@
 
 #include "eosfast/dynamics/fleet.hpp"
 #include "eosfast/networks/feed_forward.hpp"
+#include "eosfast/networks/linear_network.hpp"
+#include "eosfast/networks/quadratic_regression.hpp"
 #include "eosfast/networks/two_layer_lanes.hpp"
-#include "eosfast/registry.hpp"
+#include "eosfast/rules.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -64,12 +66,13 @@ class NetworkModel final : public Model {
   }
   SingleOutcome train(const TrainCall& call) const override {
     return std::visit(
-        [&]<class O>(const O&) {
-          NetworkRun<T, O> run(*network_, call.plan.stop, call.optimizer_fields, call.w0, call.null_norm, zeros_,
-                               call.num_threads, call.token);
-          return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+        [&]<class O>(const O& rule) {
+          NetworkRun<T, O> run(*network_, call.plan.stop, rule, rule_fields<O>(call.optimizer_fields), call.w0,
+                               call.null_norm, zeros_, call.num_threads, call.token);
+          const bool steady = call.plan.stop.steady && run.can_repeat();
+          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token);
         },
-        optimizer_named(call.optimizer));
+        rule_of(call));
   }
   std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const override {
     std::vector<const Network<T>*> networks;
@@ -79,8 +82,8 @@ class NetworkModel final : public Model {
       networks.push_back(same.network_.get());
       zeros.push_back(same.zeros_);
     }
-    return std::visit([&]<class O>(const O&) { return Fleet<T, O>(networks, zeros, call).run(); },
-                      optimizer_named(call.optimizer));
+    return std::visit([&]<class O>(const O& rule) { return Fleet<T, O>(networks, zeros, rule, call).run(); },
+                      rule_of(call));
   }
 
   double accuracy(const double* w, ArrayView, const double*, int) const override {
@@ -164,6 +167,10 @@ std::unique_ptr<Model> network_model(const Config& config) {
 }  // namespace
 
 std::unique_ptr<Model> make_network(std::string_view name, const Config& config) {
+  if (name == "LinearNetwork")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<LinearNetwork>(config), 0);
+  if (name == "QuadraticRegression")
+    return std::make_unique<NetworkModel<double>>(std::make_unique<QuadraticRegression>(config), 0);
   if (name != "FeedForward") return nullptr;
   if (config.text("dtype") == "float32") return network_model<float>(config);
   return network_model<double>(config);

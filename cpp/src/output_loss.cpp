@@ -152,6 +152,12 @@ void OutputLoss<T>::second(const Panels<T>& F, std::ptrdiff_t panel, const Panel
 }
 
 template <class T>
+void OutputLoss<T>::residual(const Panels<T>& F, T* out) const {
+  for (std::ptrdiff_t s = 0; s < samples_; ++s)
+    for (std::ptrdiff_t j = 0; j < outputs_; ++j) *out++ = static_cast<T>(static_cast<double>(F.at(j, s)) - y(j, s));
+}
+
+template <class T>
 double OutputLoss<T>::accuracy(const Panels<T>& F) const {
   std::ptrdiff_t right = 0;
   for (std::ptrdiff_t s = 0; s < samples_; ++s) {

@@ -7,6 +7,10 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
+std::unique_ptr<Octet> TwoLayerLanes::octet() const {
+  return TwoLayerOctet::suits(*this) ? std::make_unique<TwoLayerOctet>(*this) : nullptr;
+}
+
 TwoLayerOctet::TwoLayerOctet(const TwoLayerLanes& network)
     : network_(network), n_(network.samples()), d_(network.coordinates()), m_(network.width()) {
   const std::ptrdiff_t numbers = network.row_numbers();
@@ -77,7 +81,7 @@ Lanes TwoLayerOctet::visit(const double* w) {
   return total / Lanes(static_cast<double>(n_));
 }
 
-void TwoLayerOctet::grad(double* out) const {
+void TwoLayerOctet::grad(double* out) {
   const auto &hidden = network_.layers()[0], &output = network_.layers()[1];
   const std::ptrdiff_t n = n_, d = d_, in = hidden.in;
   const std::ptrdiff_t* const row_of = network_.rows();

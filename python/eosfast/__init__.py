@@ -17,14 +17,20 @@ from eosfast.datasets import Dataset
 from eosfast.measures import FirstBelow, Mean
 from eosfast.models import (
     MLP,
+    CurvedValley,
+    LinearNetwork,
     LogisticRegression,
     MeanModel,
+    QuadraticRegression,
+    Scalar1D,
     ScalarProduct,
+    ScaleInvariant,
+    SelfStabilization,
     SingleNeuron,
     ThresholdNeuron,
     TwoLayerNetwork,
 )
-from eosfast.optimizers import GD, HeavyBall, Nesterov
+from eosfast.optimizers import GD, HeavyBall, Nesterov, NormalizedGD
 from eosfast.record import Record
 from eosfast.resources import build_info
 from eosfast.spectrum import Spectrum, lanczos, spectral_density
@@ -47,13 +53,20 @@ __all__ = [
     "GD",
     "HeavyBall",
     "Nesterov",
+    "NormalizedGD",
     "SingleNeuron",
     "ScalarProduct",
     "MeanModel",
     "ThresholdNeuron",
+    "Scalar1D",
+    "SelfStabilization",
+    "CurvedValley",
+    "ScaleInvariant",
     "LogisticRegression",
     "TwoLayerNetwork",
     "MLP",
+    "LinearNetwork",
+    "QuadraticRegression",
     "activation",
     "HuberizedReLU",
     "Leaky",

@@ -198,11 +198,15 @@ class Instance(_OneByOne):
     """An object of a class, a Dataset say."""
 
     wanted: type
+    optional: bool = False
 
     def check(self, name: str, value: Any) -> Any:
         """Return the object itself."""
+        if value is None and self.optional:
+            return None
         if not isinstance(value, self.wanted):
-            raise TypeError(f"{name} must be a {self.wanted.__name__}, got {shown(value)}")
+            or_none = " or None" if self.optional else ""
+            raise TypeError(f"{name} must be a {self.wanted.__name__}{or_none}, got {shown(value)}")
         return value
 
 

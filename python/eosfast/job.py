@@ -228,7 +228,7 @@ class Job:
             (lambda finished: poll(done + finished)) if poll else None,
         )
         if weights is not None and targets["weights"] is not weights:
-            box.expand(targets["weights"], weights)
+            box.expand(targets["weights"], targets["num_steps_done"], weights)
         return outcome
 
     def _finish(self, out: Arrays) -> None:

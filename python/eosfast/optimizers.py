@@ -13,14 +13,19 @@ from eosfast.value_object import ValueObject, allowed
 
 _LR = allowed(Real(above=0, optional=True))
 _MOMENTUM = allowed(Real(least=0, below=1, optional=True))
+_DECAY = allowed(Real(least=0, optional=True))
 
 
 class Optimizer(ValueObject):
     """Base of the optimizers: frozen dataclasses whose fields are numbers, in the core's order."""
 
     def stability_threshold(self) -> float:
-        """Return the curvature above which the optimizer is unstable on a quadratic: c/lr with c its own."""
+        """Return the curvature above which the optimizer is unstable on a quadratic."""
         raise NotImplementedError
+
+    def shrinkage(self) -> float:
+        """Return the factor by which a step multiplies a weight that the loss does not depend on."""
+        return 1.0
 
     def numbers(self) -> tuple[float, ...]:
         """Return the fields, in order; ValueError if one is not set."""
@@ -36,34 +41,42 @@ class Optimizer(ValueObject):
 
 @dataclass(frozen=True, eq=False)
 class GD(Optimizer):
-    """Gradient descent, ``w <- w - lr g(w)``.
+    """Gradient descent, ``w <- (1 - lr weight_decay) w - lr g(w)``.
 
     Parameters
     ----------
     lr : float, optional
         Step size, > 0. None (the default) leaves it for the grid of a sweep to set.
+    weight_decay : float, optional
+        >= 0; 0 (the default) is plain gradient descent, at its full speed. It is not part of the recorded loss,
+        gradient and Hessian. None leaves it for the grid.
 
     Raises
     ------
     ValueError
-        `lr` is not finite or not positive.
+        `lr` is not finite or not positive, `weight_decay` not finite or negative.
 
     References
     ----------
     Cohen, Kaur, Li, Kolter, Talwalkar (2021), "Gradient descent on neural networks typically occurs at the edge of
-    stability", arXiv 2103.00065.
+    stability", arXiv 2103.00065. Lyu, Li, Arora (2022), "Understanding the generalization benefit of normalization
+    layers: sharpness reduction", arXiv 2206.07085 (weight decay on scale-invariant losses).
 
     Examples
     --------
     >>> import eosfast as eos
     >>> eos.GD(lr=0.01).stability_threshold()
     200.0
+    >>> eos.GD(lr=0.01, weight_decay=0.5).stability_threshold()
+    199.5
     """
 
     lr: float | None = field(default=None, metadata=_LR)
+    weight_decay: float | None = field(default=0.0, metadata=_DECAY)
 
     def stability_threshold(self) -> float:
-        """Return ``2 / lr``, the curvature above which the error of a quadratic grows: ``|1 - lr curvature| > 1``.
+        """Return ``2/lr - weight_decay``, the curvature above which the error of a quadratic grows: ``|1 - lr
+        (curvature + weight_decay)| > 1``. It is negative where the decay alone overshoots.
 
         Returns
         -------
@@ -75,8 +88,70 @@ class GD(Optimizer):
         ValueError
             `lr` is not set.
         """
-        (lr,) = self.numbers()
-        return 2.0 / lr
+        lr, weight_decay = self.numbers()
+        return 2.0 / lr - weight_decay
+
+    def shrinkage(self) -> float:
+        """Return ``1 - lr weight_decay``, the factor by which a step multiplies a weight that the loss does not depend
+        on.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            A field is not set.
+        """
+        lr, weight_decay = self.numbers()
+        return 1.0 - lr * weight_decay
+
+
+@dataclass(frozen=True, eq=False)
+class NormalizedGD(Optimizer):
+    """Gradient descent with steps of one length, ``w <- w - lr g(w)/|g(w)|``; where g = 0 it stays.
+
+    Parameters
+    ----------
+    lr : float, optional
+        Length of a step, > 0. None leaves it for the grid of a sweep to set.
+
+    Raises
+    ------
+    ValueError
+        `lr` is not finite or not positive.
+
+    Notes
+    -----
+    At a minimum it never settles: the iterate jumps to and fro across the valley, each time by `lr`, and drifts along
+    the valley towards smaller sharpness.
+
+    References
+    ----------
+    Arora, Li, Panigrahi (2022), "Understanding gradient descent on edge of stability in deep learning", arXiv
+    2205.09745.
+
+    Examples
+    --------
+    >>> import eosfast as eos
+    >>> w = eos.train(eos.CurvedValley(), [0.01, 1.0], eos.NormalizedGD(lr=0.02), num_steps=5000,
+    ...               record=eos.Record(every=5000, quantities=("weights",))).weights
+    >>> w.round(3).values.tolist()
+    [[0.01, 1.0], [0.01, 0.528]]
+    """
+
+    lr: float | None = field(default=None, metadata=_LR)
+
+    def stability_threshold(self) -> float:
+        """Return 0: on a quadratic of any curvature it oscillates at the scale of `lr`.
+
+        Returns
+        -------
+        float
+            The threshold for the sharpness.
+        """
+        return 0.0
 
 
 @dataclass(frozen=True, eq=False)

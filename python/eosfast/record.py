@@ -34,12 +34,13 @@ class Record(ValueObject):
     quantities : sequence of str
         Any of ``loss``, ``sharpness`` (the largest eigenvalue of the Hessian, with its certificate), ``hessian_eigs``
         (the k largest; it is ``sharpness`` that has the certificate of the first), ``grad_norm``, ``weights``,
-        ``weight_norm``, and the model's own, such as ``accuracy`` and ``margin``.
+        ``weight_norm``, and the model's own: ``model.quantities``, such as ``accuracy``, ``margin``, ``ntk_sharpness``.
     sharpness_every : int, optional
-        Solve for eigenvalues only at recorded steps that are multiples of it; NaN in between. None = at every recorded
-        step.
+        Solve for eigenvalues, of Hessians and tangent kernels, only at recorded steps that are multiples of it; NaN in
+        between. None = at every recorded step.
     k : int
-        How many eigenvalues ``hessian_eigs`` holds, >= 1, at most the model's `dim`.
+        How many eigenvalues ``hessian_eigs`` and ``ntk_eigs`` hold, >= 1, at most the model's `dim`, or the number of
+        its outputs.
     tol : float
         An eigenvalue counts as converged when its residual is at most this part of the largest in magnitude, > 0.
 
@@ -78,6 +79,10 @@ def check_quantities(record: Record, model: Model) -> None:
             raise ValueError(f"quantities of Record must be among {one_of(quantity, valid)}, got {quantity!r}")
     if "hessian_eigs" in record.quantities and record.k > model.dim:
         raise ValueError(f"k of Record must be at most {model.dim}, the dim of {model!r}, got {record.k}")
+    if "ntk_eigs" in record.quantities and record.k > model._num_outputs:
+        raise ValueError(
+            f"k of Record must be at most {model._num_outputs}, the number of outputs of {model!r}, got {record.k}"
+        )
 
 
 def steps_to_record(record: Record, num_steps: int) -> int | NDArray[np.int64]:

@@ -44,14 +44,18 @@ class Box:
     """Of large models: the length of what those coordinates leave out."""
     whole_start: Callable[[tuple[int, ...]], tuple[Model, NDArray[np.float64]]] | None = None
     """Of large models: place in the box -> its model and its start, whole."""
+    shrinkage: Callable[[tuple[int, ...]], float] | None = None
+    """Of large models: place in the box -> its optimizer's shrinkage."""
 
-    def expand(self, inner: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-        """Write the weights whose coordinates in the core are `inner`."""
+    def expand(self, inner: NDArray[np.float64], steps: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+        """Write the weights whose coordinates in the core are `inner`, after so many steps."""
         assert self.whole_start is not None
+        assert self.shrinkage is not None
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
             begun = model._inner(start)
-            weights[place] = model._whole(inner[place][None, : begun.size], start, begun)[0]
+            kept = np.array([self.shrinkage(place) ** float(steps[place])])
+            weights[place] = model._whole(inner[place][None, : begun.size], start, begun, kept)[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -114,6 +118,11 @@ class Runs:
                 seed = int(self.seed_axis.values[at])
             return model, starting_point(model, self.w0, seed)
 
+        def shrinkage(place: tuple[int, ...]) -> float:
+            at = {axis.target.key: axis.values[index[axis.dim]][place[axis.dim]] for axis in rule_axes}
+            return replace(self.optimizer, **at).shrinkage()
+
+        rule_axes = [axis for axis in self.grid.axes if axis.target.place == "optimizer"]
         corner = [0] * len(index)
         inner, norms = [], []
         for places in product(*(range(_extent(index)[dim]) for dim in dims)):
@@ -134,6 +143,7 @@ class Runs:
             np.broadcast_to(padded.reshape(*shape, size), (*_extent(index), size)),
             _spread(np.array(norms).reshape(extent), dims, index),
             whole_start,
+            shrinkage,
         )
 
     # ----------------------------------------------------------------------------------------------------------- models
@@ -145,7 +155,7 @@ class Runs:
         for axis in self.field_axes:
             if axis.target.key in self.data_fields:
                 candidates += [replace(self.model, **{axis.target.key: value}) for value in axis.values]
-        return self.seed_axis is not None and any(model.random for model in candidates)
+        return self.seed_axis is not None and any(model.is_random for model in candidates)
 
     def _segments(self, dim: int) -> list[slice]:
         """Cut a dimension where the compiled loop changes, and where fresh data would take too much memory."""

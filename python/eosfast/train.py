@@ -69,7 +69,8 @@ def train(
     -------
     xarray.Dataset
         Dimension ``step``, its coordinate the recorded steps (0 is the start); one variable for each quantity:
-        ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs (step, eig)`` descending. With ``sharpness`` come
+        ``(step,)``, ``weights (step, parameter)``, ``hessian_eigs`` and ``ntk_eigs (step, eig)`` descending, ``residual
+        (step, residual_dim)``. With ``sharpness`` come
         ``sharpness_residual`` (the Hessian has an eigenvalue no farther away), ``sharpness_converged`` and
         ``sharpness_matvecs`` (products with the Hessian; 0 for small models, which are solved whole). `attrs` hold
         ``status``, ``num_steps_done``, ``threshold`` (the optimizer's stability threshold), and ``config`` (all
@@ -186,7 +187,8 @@ def _result(
     # A view keeps all the rows alive that were set aside: copy what there is unless it is most of them.
     columns = {name: array[:rows] if 2 * rows > len(array) else array[:rows].copy() for name, array in out.items()}
     if "weights" in columns:
-        columns["weights"] = model._whole(columns["weights"], start, inner)
+        kept = optimizer.shrinkage() ** columns["step"].astype(np.float64)
+        columns["weights"] = model._whole(columns["weights"], start, inner, kept)
     status = STATUS[outcome["status"]]
     attrs = {
         "status": status,

@@ -28,7 +28,7 @@ concept SmallLandscapeOver = requires(const M model, typename M::template Point<
   { model.dim() } -> std::same_as<int>;
   requires M::kMaxDim >= 1 && M::kRawFields >= 0 && M::kFields >= 0;
   { model.template point<Real>() } -> std::same_as<typename M::template Point<Real>>;
-  M::derive(raw, derived);
+  model.derive(raw, derived);
   model.visit(point, w, fields);
   { model.loss(point, w, fields) } -> std::same_as<Real>;
   model.grad(point, w, fields, out);
@@ -37,20 +37,35 @@ concept SmallLandscapeOver = requires(const M model, typename M::template Point<
   { model.loss_bound(*w, fields) } -> std::same_as<Real>;
 };
 
+// A landscape whose type does not tell how many raw fields it has (indirect.hpp) has a member that does.
+template <class M>
+int num_raw_fields(const M& model) {
+  if constexpr (requires { model.raw_fields(); }) {
+    return model.raw_fields();
+  } else {
+    return M::kRawFields;
+  }
+}
+
 template <class M>
 concept SmallLandscape = SmallLandscapeOver<M, double> && (!M::kSideBySide || SmallLandscapeOver<M, Lanes>);
 
-// An optimizer is a rule w, state -> w, state that is linear in (w, state, gradient): step() then also moves tangent
-// vectors, when it is given Hessian times tangent for the gradient.
+// An update rule w, state -> w, state that is linear in (w, state, gradient), or in the direction of the gradient: the
+// same rule then moves tangent vectors (optimizers.hpp).
 //
-//   kName, kFields  the name of the Python class; its numbers, in the order of the Python fields
+//   kFields         its numbers, lr first, in the order of the Python fields; those that an optimizer lacks are 0
 //   kStates         vectors of length dim that it carries along (the velocity)
-//   step(dim, w, state, fields, grad)   grad(at, out) evaluates the gradient at `at`, once
+//   looks_ahead()   whether the gradient is taken at ahead(w, v, fields) instead of w; only with kStates > 0
+//   normalises()    whether it is divided by its norm
+//   shrinkage(fields)         factor of a weight on which the loss does not depend
+//   update(w, v, g, fields)   one number's part of the step
 template <class O>
-concept Optimizer = requires(double* w, double* state, const double* fields) {
-  { O::kName } -> std::convertible_to<std::string_view>;
+concept UpdateRule = requires(const O rule, double w, double v, const double* fields) {
   requires O::kFields >= 1 && O::kStates >= 0;
-  O::step(2, w, state, fields, [](const double*, double*) {});
+  { rule.looks_ahead() } -> std::same_as<bool>;
+  { rule.normalises() } -> std::same_as<bool>;
+  { rule.shrinkage(fields) } -> std::same_as<double>;
+  O::update(w, v, 1.0, fields);
 };
 
 }  // namespace EOSFAST_ISA

@@ -1,6 +1,7 @@
 // A grid of runs as it crosses from Python: nothing is expanded, every run finds its numbers and its places by strides.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -51,6 +52,17 @@ struct SweepGrid {
     T value;
     std::memcpy(&value, place(array, number), sizeof value);
     return value;
+  }
+  // The optimizer's numbers of a run, in the first `count` columns, as a rule wants them (concepts.hpp): `size`
+  // numbers, 0 where the optimizer has fewer.
+  void optimizer_fields(std::int64_t number, std::size_t count, double* to, std::size_t size) const {
+    for (std::size_t k = 0; k < size; ++k) to[k] = k < count ? get<double>(columns[k], number) : 0.0;
+  }
+  // Whether a column is 0 for all runs.
+  bool is_zero(const GridArray& column) const {
+    const auto& strides = column.strides;
+    return std::all_of(strides.begin(), strides.end(), [](std::ptrdiff_t stride) { return stride == 0; }) &&
+           get<double>(column, 0) == 0.0;
   }
   template <class T>
   void put(const GridArray& array, std::int64_t number, T value) const {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -19,7 +20,8 @@ inline namespace EOSFAST_ISA {
 
 struct TrainCall {
   std::string_view optimizer;
-  const double *optimizer_fields, *w0;
+  std::span<const double> optimizer_fields;
+  const double* w0;
   double null_norm;  // length of the part of the start that is outside the row space of reduced data; else 0
   int num_threads;
   const Plan& plan;

@@ -1,5 +1,5 @@
-// THE list of small models and of optimizers. Bindings, sweeps, single runs and the tests over "every model" follow
-// from it; a new model is its header, its line here, its Python dataclass and its NumPy reference.
+// THE list of small models; that of optimizers is rules.hpp. Bindings, sweeps, single runs and the tests over "every
+// model" follow from it; a new model is its header, its line here, its Python dataclass and its NumPy reference.
 #pragma once
 
 #include <stdexcept>
@@ -12,38 +12,37 @@
 
 #include "eosfast/concepts.hpp"
 #include "eosfast/config.hpp"
+#include "eosfast/models/curved_valley.hpp"
 #include "eosfast/models/mean_model.hpp"
+#include "eosfast/models/scalar_1d.hpp"
 #include "eosfast/models/scalar_product.hpp"
+#include "eosfast/models/scale_invariant.hpp"
+#include "eosfast/models/self_stabilization.hpp"
 #include "eosfast/models/single_neuron.hpp"
 #include "eosfast/models/threshold_neuron.hpp"
-#include "eosfast/optimizers.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
 // Families of models: each is compiled in a file of its own, cpp/src/runs_of_<family>.cpp, so that the cores of a
-// machine share the work of a build. A new model is appended to one of them.
+// machine share the work of a build. A new model is appended to one of them. Toys share one engine, which calls them
+// (dynamics/indirect.hpp): they cost little to compile, and a step takes a nanosecond more.
 using NeuronModels = std::variant<SingleNeuron<SquareRootLoss>, SingleNeuron<LogCoshLoss>, SingleNeuron<LogisticLoss>,
                                   SingleNeuron<HuberLoss>, SingleNeuron<PowerLoss>>;
 using ProductModels =
     std::variant<ScalarProduct<2>, ScalarProduct<3>, ScalarProduct<4>, ScalarProduct<0>, MeanModel, ThresholdNeuron>;
-using SmallModel = std::variant<NeuronModels, ProductModels>;
-
-using AnyOptimizer = std::variant<GD, HeavyBall, Nesterov>;
+using ToyModels = std::variant<Scalar1D<SquareRootLoss>, Scalar1D<LogCoshLoss>, Scalar1D<LogisticLoss>,
+                               Scalar1D<HuberLoss>, Scalar1D<PowerLoss>, Scalar1D<QuarticLoss>, SelfStabilization,
+                               CurvedValley<false>, CurvedValley<true>, ScaleInvariant>;
+using SmallModel = std::variant<NeuronModels, ProductModels, ToyModels>;
 
 namespace detail {
 template <class M>
 struct AllSmallLandscapes : std::bool_constant<SmallLandscape<M>> {};
 template <class... M>
 struct AllSmallLandscapes<std::variant<M...>> : std::conjunction<AllSmallLandscapes<M>...> {};
-template <class... O>
-constexpr bool all_optimizers(const std::variant<O...>*) {
-  return (Optimizer<O> && ...);
-}
 }  // namespace detail
 static_assert(detail::AllSmallLandscapes<SmallModel>::value, "a model breaks the contract in concepts.hpp");
-static_assert(detail::all_optimizers(static_cast<AnyOptimizer*>(nullptr)),
-              "an optimizer breaks the contract in concepts.hpp");
 
 // f(type tag) for every type of a list, families opened.
 template <class List>
@@ -73,8 +72,10 @@ template <class M>
 SmallModel family_of(M model) {
   if constexpr (detail::holds<M>(static_cast<NeuronModels*>(nullptr))) {
     return NeuronModels(std::move(model));
-  } else {
+  } else if constexpr (detail::holds<M>(static_cast<ProductModels*>(nullptr))) {
     return ProductModels(std::move(model));
+  } else {
+    return ToyModels(std::move(model));
   }
 }
 
@@ -101,18 +102,6 @@ inline PreparedModel prepare_model(std::string_view name, const Config& config, 
   });
   if (!found)
     throw std::logic_error("no model \"" + std::string(name) + "\" fits this configuration; this is a bug in eosfast");
-  return out;
-}
-
-inline AnyOptimizer optimizer_named(std::string_view name) {
-  AnyOptimizer out;
-  bool found = false;
-  Types<AnyOptimizer>::each([&]<class O>(std::type_identity<O>) {
-    if (O::kName != name) return;
-    found = true;
-    out = O{};
-  });
-  if (!found) throw std::logic_error("no optimizer \"" + std::string(name) + "\"; this is a bug in eosfast");
   return out;
 }
 

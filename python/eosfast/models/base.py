@@ -281,7 +281,7 @@ class Model(ValueObject):
         return self
 
     @property
-    def random(self) -> bool:
+    def is_random(self) -> bool:
         """Whether `with_seed` draws data anew."""
         return False
 
@@ -304,6 +304,11 @@ class Model(ValueObject):
         number. `k` is that of `Record`.
         """
         return None
+
+    @property
+    def _num_outputs(self) -> int:
+        """How many outputs the model has, of which the tangent kernel can be recorded; 0: none."""
+        return 0
 
     def _weights(self, w: object, name: str = "w") -> NDArray[np.float64]:
         w = numbers_array(name, w)
@@ -330,9 +335,15 @@ class Model(ValueObject):
         return v
 
     def _whole(
-        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+        self,
+        rows: NDArray[np.float64],
+        start: NDArray[np.float64],
+        inner: NDArray[np.float64],
+        kept: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return the weights whose coordinates in the core are `rows`, of a run from `start`, there `inner`."""
+        """Return the weights whose coordinates in the core are `rows`, of a run from `start`, there `inner`; of what
+        the core does not see, the optimizer has left `kept`, a factor for each row.
+        """
         return rows
 
     def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:

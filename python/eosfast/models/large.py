@@ -26,8 +26,36 @@ if TYPE_CHECKING:
 _PREPARED: Remembered[PreparedModel] = Remembered()
 
 
+KERNEL_QUANTITIES = ("ntk_sharpness", "ntk_eigs")
+"""What can be recorded of the tangent kernel of any outputs."""
+
+RESIDUAL_QUANTITIES = ("residual", "z1", "q1_max", "q1_min")
+"""What can be recorded besides where the loss is a squared one."""
+
+
 class LargeModel(Model):
     """Base of the networks and of the regression models."""
+
+    @property
+    def quantities(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What can be recorded besides what every model has.
+
+        ``ntk_sharpness`` and ``ntk_eigs``, the largest and the k largest eigenvalues of the tangent kernel ``J J'``
+        (unscaled: where the loss is a mean over n samples, 2/lr bounds them divided by n); and of a squared loss
+        ``residual``, ``f - y``; ``z1 = v1 . (f - y)``, v1 the top eigenvector of the kernel; ``q1_max`` and ``q1_min``,
+        the extreme eigenvalues of ``curvature_operator(w, v1)``. The sign of v1 is continued along a run and such that
+        z1 >= 0 at first; in a sweep, where only the last iterate is looked at, z1 >= 0 there. NaN where an eigenvalue
+        does not converge. With ``Record(tol=...)`` the vector v1 is solved for to tol/10: z1 has errors of that order,
+        relative to the norm of the residual and to the gap between the first two eigenvalues.
+        """
+        return (*KERNEL_QUANTITIES, *RESIDUAL_QUANTITIES) if self._squared else KERNEL_QUANTITIES
+
+    def _quantity_dim(self, name: str, k: int) -> tuple[str, int] | None:
+        return {"residual": ("residual_dim", self._num_outputs), "ntk_eigs": ("eig", k)}.get(name)
+
+    @property
+    def _num_outputs(self) -> int:
+        return core.num_outputs(self._prepared())
 
     @property
     def in_lanes(self) -> bool:
@@ -164,8 +192,7 @@ class LargeModel(Model):
 
     def _inner_jacobian(self, w: ArrayLike) -> NDArray[np.float64]:
         inner = self._inner(self._weights(w))
-        outputs = core.num_outputs(self._prepared())
-        return core.vjp(self._prepared(), inner, np.eye(outputs))
+        return core.vjp(self._prepared(), inner, np.eye(self._num_outputs))
 
     def ntk_operator(self, w: ArrayLike) -> LinearOperator:
         """Return the tangent kernel ``J J'`` at `w` as a SciPy operator, known by its products: two passes over the
@@ -192,7 +219,7 @@ class LargeModel(Model):
         def products(U: NDArray[np.float64]) -> NDArray[np.float64]:
             return core.jvp(prepared, inner, core.vjp(prepared, inner, U))
 
-        return symmetric_operator("ntk_operator", core.num_outputs(prepared), products)
+        return symmetric_operator("ntk_operator", self._num_outputs, products)
 
     def curvature_operator(self, w: ArrayLike, u: ArrayLike) -> LinearOperator:
         """Return ``sum_a u_a Hess f_a``, the curvature of the outputs along `u`, as a SciPy operator.
@@ -223,9 +250,8 @@ class LargeModel(Model):
         """
         prepared, inner = self._prepared(), self._inner(self._weights(w)).copy()
         along = numbers_array("u", u).copy()
-        outputs = core.num_outputs(prepared)
-        if along.shape != (outputs,):
-            raise ValueError(f"u must have shape ({outputs},) for {self!r}, got {along.shape}")
+        if along.shape != (self._num_outputs,):
+            raise ValueError(f"u must have shape ({self._num_outputs},) for {self!r}, got {along.shape}")
 
         def products(V: NDArray[np.float64]) -> NDArray[np.float64]:
             return self._outer(core.curvature(prepared, inner, along, self._inner(V)))

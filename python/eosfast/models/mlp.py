@@ -9,32 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from eosfast.activations import activation
-from eosfast.arguments import Flag, Integer, objects, shown
+from eosfast.arguments import Flag
 from eosfast.models.base import stream
 from eosfast.models.chain import ActivationField, Chain
 from eosfast.models.loss_field import LossField
 from eosfast.models.network import Network
+from eosfast.models.widths_field import WidthsField
 from eosfast.value_object import allowed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-class WidthsField:
-    """What the field `widths` may hold: a sequence of ints >= 1."""
-
-    def __str__(self) -> str:
-        return "a sequence of hidden widths, ints >= 1"
-
-    def check(self, name: str, value: Any) -> tuple[int, ...]:
-        """Return a tuple."""
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
-            raise TypeError(f"{name} must be {self}, got {shown(value)}")
-        return tuple(Integer(least=1).check(f"every width in {name}", width) for width in value)
-
-    def check_all(self, name: str, values: Any) -> NDArray[Any]:
-        """Return an object array of tuples."""
-        return objects([self.check(name, value) for value in values])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +72,7 @@ class MLP(Network):
 
     structural: ClassVar = (*Network.structural, "widths", "bias")
 
-    widths: tuple[int, ...] = field(metadata=allowed(WidthsField()))
+    widths: tuple[int, ...] = field(metadata=allowed(WidthsField("a sequence of hidden widths, ints >= 1")))
     activation: Any = field(default="tanh", metadata=allowed(ActivationField()))
     loss: LossField = LossField("mse", ("mse", "cross_entropy", "logistic"))  # noqa: RUF009 - a descriptor
     bias: bool = field(default=True, metadata=allowed(Flag()))

@@ -64,8 +64,10 @@ class Network(DataModel, LargeModel):
 
     @property
     def quantities(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What can be recorded besides what every model has: ``accuracy``, and ``margin`` if the labels are signs."""
-        return ("accuracy", "margin") if self._has_signs else ("accuracy",)
+        """What can be recorded besides what every model has: ``accuracy``, ``margin`` if the labels are signs, and
+        those of the tangent kernel (`LargeModel.quantities`), if the loss is ``"mse"`` those of the residual too.
+        """
+        return ("accuracy", *(("margin",) if self._has_signs else ()), *super().quantities)
 
     @property
     def _has_signs(self) -> bool:
@@ -283,6 +285,10 @@ class Network(DataModel, LargeModel):
     def _targets(self) -> NDArray[np.float64]:
         return as_matrix(self._loss, self.data.y)
 
+    @property
+    def _num_outputs(self) -> int:
+        return self._targets.size
+
     def _check_targets(self) -> None:
         chosen = f" with loss={self._loss!r}" if any(item.name == "loss" for item in fields(self)) else ""
         check_targets(f"data of {type(self).__name__}{chosen}", self._loss, self.data.y)
@@ -325,15 +331,21 @@ class Network(DataModel, LargeModel):
         return np.concatenate([outside.reshape(*v.shape[:-1], self._first(None)), v[..., first:]], axis=-1)
 
     def _whole(
-        self, rows: NDArray[np.float64], start: NDArray[np.float64], inner: NDArray[np.float64]
+        self,
+        rows: NDArray[np.float64],
+        start: NDArray[np.float64],
+        inner: NDArray[np.float64],
+        kept: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         if self._space is None:
             return rows
+        unseen = start - self._outer(inner)
         # One by one: the bits of a matrix product depend on how many rows it has.
-        return np.array([start + self._outer(row) for row in rows - inner])
+        moved = np.array([start + self._outer(row) for row in rows - inner])
+        return moved + np.outer(kept - 1.0, unseen) if np.any(kept != 1.0) else moved
 
     def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
-        """Return the length of what is outside the row space: it never changes along a run."""
+        """Return the length of what is outside the row space of the data, where the loss does not depend on it."""
         if self._space is None:
             return 0.0
         return float(np.linalg.norm(w - self._outer(inner)))

@@ -30,9 +30,9 @@ class DataModel(Model):
         Model
             Of the same class.
         """
-        return replace(self, data=self.data.with_seed(seed)) if self.random else self
+        return replace(self, data=self.data.with_seed(seed)) if self.is_random else self
 
     @property
-    def random(self) -> bool:
+    def is_random(self) -> bool:
         """Whether the data come from a generator that takes a seed."""
         return self.data.random

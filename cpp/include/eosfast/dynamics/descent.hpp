@@ -2,50 +2,23 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "eosfast/dynamics/recorder.hpp"
+#include "eosfast/dynamics/tangent.hpp"
 #include "eosfast/networks/network.hpp"
+#include "eosfast/norm.hpp"
 #include "eosfast/optimizers.hpp"
 #include "eosfast/spectrum/tracker.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
-
-// sqrt(sum x_i^2 + rest^2), without overflow or underflow on the way; NaN where an x is.
-template <class T>
-double norm_of(const std::vector<T>& x, double rest = 0.0) {
-  double largest = std::abs(rest);
-  for (const T element : x) {
-    const double size = std::abs(static_cast<double>(element));
-    if (!(size <= largest)) largest = size;
-    if (std::isnan(largest)) return largest;
-  }
-  if (largest == 0.0 || std::isinf(largest)) return largest;
-  double total = (rest / largest) * (rest / largest);
-  for (const T element : x) {
-    const double ratio = static_cast<double>(element) / largest;
-    total += ratio * ratio;
-  }
-  return largest * std::sqrt(total);
-}
-
-// product(in, out) for a workspace of either precision, on numbers that are given and wanted in double.
-template <class T, class Product>
-void in_precision(const double* in, std::ptrdiff_t in_size, std::ptrdiff_t out_size, double* out, Product&& product) {
-  if constexpr (std::is_same_v<T, double>) {
-    product(in, out);
-  } else {
-    const std::vector<T> from(in, in + in_size);
-    std::vector<T> to(static_cast<std::size_t>(out_size));
-    product(from.data(), to.data());
-    std::copy(to.begin(), to.end(), out);
-  }
-}
 
 // H V in double for a workspace of either precision.
 template <class T>
@@ -56,15 +29,16 @@ void hessian_products(Pass<T>& pass, std::ptrdiff_t dim, const double* V, int k,
 template <class T, class O>
 class Descent {
  public:
-  // null_norm: length of the part of w outside the row space of the data, where it never changes.
-  Descent(const Network<T>& network, const double* optimizer_fields, int num_threads)
-      : network_(network), pass_(network.pass(num_threads)) {
+  // null_norm: length of the part of w outside the row space of the data, where nothing but weight decay changes it.
+  Descent(const Network<T>& network, const O& rule, const std::array<double, O::kFields>& fields, int num_threads)
+      : network_(network), rule_(rule), pass_(network.pass(num_threads)) {
     const auto dim = static_cast<std::size_t>(network.dim());
     w_.resize(dim);
     grad_.resize(dim);
     velocity_.resize(O::kStates > 0 ? dim : 1);
-    if (O::kLooksAhead) ahead_.resize(dim);
-    for (int i = 0; i < O::kFields; ++i) fields_[i] = static_cast<T>(optimizer_fields[i]);
+    if (rule.looks_ahead()) ahead_.resize(dim);
+    std::transform(fields.begin(), fields.end(), fields_, [](double x) { return static_cast<T>(x); });
+    shrinkage_ = rule.shrinkage(fields.data());
   }
 
   void start(const double* w0, double null_norm) {
@@ -87,7 +61,9 @@ class Descent {
   const T* fields() const { return fields_; }
   const std::vector<T>& w() const { return w_; }
   double loss() { return here().loss(); }
-  double weight_norm() const { return norm_of(w_, null_norm_); }
+  double weight_norm() const { return norm_of(w_, null_norm_ * std::pow(shrinkage_, static_cast<double>(t_))); }
+  // Whether an iterate that returns has returned with what is outside the row space.
+  bool can_repeat() const { return null_norm_ == 0.0 || shrinkage_ == 1.0; }
   double grad_norm() { return norm_of(grad_here()); }
   Pass<T>& here() {
     if (!visited_) pass_->visit(w_.data());
@@ -104,14 +80,11 @@ class Descent {
 
   // One step. tangent (weights, then velocity), if given, is moved by the Jacobian of the step.
   void step(std::vector<double>* tangent = nullptr) {
-    if constexpr (O::kLooksAhead) {
-      for (std::size_t i = 0; i < w_.size(); ++i) ahead_[i] = O::ahead(w_[i], velocity_[i], fields_);
-      pass_->visit(ahead_.data());
-      pass_->grad(grad_.data());
-    } else {
-      grad_here();
-    }
-    if (tangent) move(*tangent);
+    if (!look_ahead()) grad_here();
+    const double size = rule_.normalises() ? norm_of(grad_) : 0.0;
+    if (tangent) move(*tangent, size);
+    if (size != 0.0 && rule_.normalises())
+      for (T& g : grad_) g = static_cast<T>(g / size);
     update();
     ++t_;
     moved();
@@ -143,6 +116,18 @@ class Descent {
     return grad_;
   }
 
+  // The gradient where the rule wants it, if that is not here.
+  bool look_ahead() {
+    if constexpr (O::kStates > 0) {
+      if (!rule_.looks_ahead()) return false;
+      for (std::size_t i = 0; i < w_.size(); ++i) ahead_[i] = O::ahead(w_[i], velocity_[i], fields_);
+      pass_->visit(ahead_.data());
+      pass_->grad(grad_.data());
+      return true;
+    }
+    return false;
+  }
+
   // The compiler must see that nothing here overlaps, or it goes number by number.
   void update() {
     T fields[O::kFields];
@@ -156,24 +141,30 @@ class Descent {
     }
   }
 
-  // The rule is linear in (w, velocity, gradient): its Jacobian is the rule itself, with Hessian times tangent for g.
-  void move(std::vector<double>& tangent) {
+  // The Jacobian of the step, as in move_tangent(); `size` is the norm of the gradient.
+  void move(std::vector<double>& tangent, double size) {
     const std::size_t dim = w_.size();
     double fields[O::kFields], unused = 0.0;
     std::copy(fields_, fields_ + O::kFields, fields);
     double *const u = tangent.data(), *const v = O::kStates > 0 ? u + dim : &unused;
     std::vector<double> at(u, u + dim), product(dim);
-    if constexpr (O::kLooksAhead)
-      for (std::size_t i = 0; i < dim; ++i) at[i] = O::ahead(u[i], v[i], fields);
+    if constexpr (O::kStates > 0)
+      if (rule_.looks_ahead())
+        for (std::size_t i = 0; i < dim; ++i) at[i] = O::ahead(u[i], v[i], fields);
     hessian_products(*pass_, network_.dim(), at.data(), 1, product.data());
+    if (rule_.normalises()) {
+      const std::vector<double> g(grad_.begin(), grad_.end());
+      move_direction(static_cast<int>(dim), g.data(), size, product.data());
+    }
     for (std::size_t i = 0; i < dim; ++i) O::update(u[i], v[O::kStates > 0 ? i : 0], product[i], fields);
   }
 
   const Network<T>& network_;
+  const O rule_;
   std::unique_ptr<Pass<T>> pass_;
   std::vector<T> w_, grad_, velocity_, ahead_;
   T fields_[O::kFields];
-  double null_norm_ = 0.0;
+  double null_norm_ = 0.0, shrinkage_ = 1.0;
   std::int64_t t_ = 0;
   bool visited_ = false, has_grad_ = false;
 };
@@ -197,9 +188,9 @@ struct Interrupted {};
 template <class T, class O>
 class NetworkRun final : public Runner {
  public:
-  NetworkRun(const Network<T>& network, const Stop& stop, const double* optimizer_fields, const double* w0,
-             double null_norm, std::ptrdiff_t zeros, int num_threads, StopToken& token)
-      : network_(network), stop_(stop), descent_(network, optimizer_fields, num_threads), zeros_(zeros), token_(token) {
+  NetworkRun(const Network<T>& network, const Stop& stop, const O& rule, const std::array<double, O::kFields>& fields,
+             const double* w0, double null_norm, std::ptrdiff_t zeros, int num_threads, StopToken& token)
+      : network_(network), stop_(stop), descent_(network, rule, fields, num_threads), zeros_(zeros), token_(token) {
     descent_.start(w0, null_norm);
   }
 
@@ -207,6 +198,7 @@ class NetworkRun final : public Runner {
   std::int64_t now() const override { return descent_.t(); }
   Status look() override { return descent_.verdict(stop_); }
   std::int64_t patience() const override { return network_.patience(); }
+  bool can_repeat() const { return descent_.can_repeat(); }
   Status advance(std::int64_t n) override {
     Status status = Status::pending;
     for (; n > 0 && status == Status::pending; --n) {
@@ -221,7 +213,15 @@ class NetworkRun final : public Runner {
     if (out.weight_norm) out.weight_norm[row] = descent_.weight_norm();
     if (out.weights) std::copy(descent_.w().begin(), descent_.w().end(), out.weights + row * dim());
     for (const OwnQuantity& own : out.own)
-      descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
+      if (!is_tangent_quantity(own.name))
+        descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
+    if (!tangent_) {
+      constexpr double kFinest = 100.0 * std::numeric_limits<T>::epsilon();
+      const double vector_tol = std::min(out.tol, std::max(0.1 * out.tol, kFinest));
+      tangent_.emplace(network_, zeros_, out.own, out.tol, vector_tol, out.seed);
+    }
+    tangent_->write(descent_.here(), row, solves && std::isfinite(descent_.loss()),
+                    [this] { return token_.poll(now()); });
     if (!out.wants_eigenvalues()) return;
     if (!solves || !std::isfinite(descent_.loss())) return write_no_eigenvalues(out, row);
     const int k = static_cast<int>(std::min<std::ptrdiff_t>(out.k, dim()));
@@ -249,6 +249,7 @@ class NetworkRun final : public Runner {
   const std::ptrdiff_t zeros_;  // eigenvalues of the whole Hessian that the reduced one lacks
   StopToken& token_;
   std::optional<Tracker> tracker_;
+  std::optional<Tangent<T>> tangent_;
 };
 
 }  // namespace EOSFAST_ISA

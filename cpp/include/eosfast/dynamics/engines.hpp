@@ -1,32 +1,62 @@
-// Model and optimizer are visited here, once per call; inside, everything is static.
+// Model and rule are visited here, once per call; inside, everything is static.
 #pragma once
+
+#include <type_traits>
 
 #include "eosfast/dynamics/ensemble.hpp"
 #include "eosfast/dynamics/single.hpp"
 #include "eosfast/families.hpp"
+#include "eosfast/rules.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
+template <class M, class O>
+SingleOutcome train_one(const M& model, const O& rule, const double* raw_model_fields, const TrainCall& call) {
+  SingleRun<M, O> run(model, call.plan, rule, rule_fields<O>(call.optimizer_fields), raw_model_fields, call.w0);
+  return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+}
+
+template <class M, class O>
+std::int64_t sweep_many(const std::vector<const M*>& models, const O& rule, const SweepCall& call) {
+  return Ensemble<M, O>(models, rule, call.grid, call.plan, call.out, call.token).run(call.num_threads);
+}
+
+// Which engines are compiled for the model itself; the others call it (indirect.hpp).
+template <class M, class O>
+inline constexpr bool kIsDirect = !std::is_same_v<O, ModifiedGD> || !fits_indirect<M>;
+
 template <class Family>
 SingleOutcome train_any(const Family& family, const double* raw_model_fields, const TrainCall& call) {
   return std::visit(
-      [&]<class M, class O>(const M& model, const O&) {
-        SingleRun<M, O> run(model, call.plan, call.optimizer_fields, raw_model_fields, call.w0);
-        return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+      [&]<class M, class O>(const M& model, const O& rule) {
+        if constexpr (kIsDirect<M, O>) {
+          return train_one(model, rule, raw_model_fields, call);
+        } else {
+          return train_indirect(Indirect(model), raw_model_fields, call);
+        }
       },
-      family, optimizer_named(call.optimizer));
+      family, rule_of(call));
 }
 
 template <class Family>
-std::int64_t sweep_any(const Family& family, const std::vector<const PreparedModel*>& models, const SweepCall& call) {
+std::int64_t sweep_any(const Family& family, const std::vector<const PreparedModel*>& prepared, const SweepCall& call) {
   return std::visit(
-      [&]<class M, class O>(const M&, const O&) {
-        std::vector<const M*> same;
-        for (const PreparedModel* prepared : models) same.push_back(&std::get<M>(std::get<Family>(prepared->model)));
-        return Ensemble<M, O>(same, call.grid, call.plan, call.out, call.token).run(call.num_threads);
+      [&]<class M, class O>(const M&, const O& rule) {
+        const auto model = [](const PreparedModel* one) -> const M& {
+          return std::get<M>(std::get<Family>(one->model));
+        };
+        if constexpr (kIsDirect<M, O>) {
+          std::vector<const M*> models;
+          for (const PreparedModel* one : prepared) models.push_back(&model(one));
+          return sweep_many(models, rule, call);
+        } else {
+          std::vector<Indirect> models;
+          for (const PreparedModel* one : prepared) models.emplace_back(model(one));
+          return sweep_indirect(models, call);
+        }
       },
-      family, optimizer_named(call.optimizer));
+      family, rule_of(call));
 }
 
 }  // namespace EOSFAST_ISA

@@ -21,9 +21,9 @@ inline namespace EOSFAST_ISA {
 template <class M, class O>
 class Ensemble {
  public:
-  Ensemble(const std::vector<const M*>& models, const SweepGrid& grid, const Plan& plan, const SweepOutput& out,
-           StopToken& token)
-      : ledger_(models, grid, plan, out), token_(token) {}
+  Ensemble(const std::vector<const M*>& models, const O& rule, const SweepGrid& grid, const Plan& plan,
+           const SweepOutput& out, StopToken& token)
+      : ledger_(models, grid, plan, out), rule_(rule), token_(token) {}
 
   // Returns how many runs are finished.
   std::int64_t run(int num_threads) {
@@ -52,7 +52,7 @@ class Ensemble {
         : ledger_(all.ledger_),
           plan_(ledger_.plan()),
           token_(all.token_),
-          mover_{&ledger_.first_model(), &plan_},
+          mover_{&ledger_.first_model(), &plan_, all.rule_},
           point_(mover_.model->template point<Real>()),
           single_point_(mover_.model->template point<double>()) {
       // Few runs are spread over the threads, a register at a time.
@@ -268,6 +268,7 @@ class Ensemble {
   };
 
   Ledger<M, O> ledger_;
+  const O rule_;
   StopToken& token_;
 };
 

@@ -129,7 +129,7 @@ void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, R
   nothing.num_steps = mover.plan->num_steps;
   nothing.complete();
   Run<M, O> end = bare();
-  cruise(Mover<M, O>{mover.model, &nothing}, end, point, period, nothing.num_steps);
+  cruise(Mover<M, O>{mover.model, &nothing, mover.rule}, end, point, period, nothing.num_steps);
   std::copy(end.w, end.w + mover.model->dim(), run.w);
   std::copy(end.state, end.state + Run<M, O>::kState, run.state);
   run.t = end.t;
@@ -138,7 +138,7 @@ void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, R
     if (!parts[i].reducers.empty()) copy.gathered = {entry.gathered[i]};
     if (parts[i].lyapunov) copy.tangent = entry.tangent;
     if (parts[i].period) copy.ring = entry.ring;
-    cruise(Mover<M, O>{mover.model, &parts[i]}, copy, point, period, parts[i].num_steps);
+    cruise(Mover<M, O>{mover.model, &parts[i], mover.rule}, copy, point, period, parts[i].num_steps);
     if (!parts[i].reducers.empty()) {
       run.gathered[i] = copy.gathered[0];
       const auto q = static_cast<std::size_t>(parts[i].reducers[0].quantity);

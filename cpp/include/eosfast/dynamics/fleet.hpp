@@ -1,6 +1,7 @@
 // Many runs of networks: threads take whole runs from a common queue; a single run has all threads inside its products.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -15,8 +16,9 @@ inline namespace EOSFAST_ISA {
 template <class T, class O>
 class Fleet {
  public:
-  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const SweepCall& call)
-      : networks_(networks), zeros_(zeros), call_(call), grid_(call.grid) {}
+  Fleet(const std::vector<const Network<T>*>& networks, const std::vector<std::ptrdiff_t>& zeros, const O& rule,
+        const SweepCall& call)
+      : networks_(networks), zeros_(zeros), rule_(rule), call_(call), grid_(call.grid) {}
 
   std::int64_t run() {
     const bool alone = grid_.num_runs == 1;
@@ -24,8 +26,9 @@ class Fleet {
     parallel_listening(
         threads,
         [&](int) {
-          if constexpr (std::is_same_v<T, double> && OctetRuns<O>::kPossible)
-            if (grid_.num_runs >= std::int64_t{threads} * OctetRuns<O>::kFewest) run_octets();
+          if constexpr (std::is_same_v<T, double>)
+            if (OctetRuns<O>::possible(rule_) && grid_.num_runs >= std::int64_t{threads} * OctetRuns<O>::kFewest)
+              run_octets();
           while (auto one = next(alone ? call_.num_threads : 1)) go_on(std::move(one));
         },
         [&] { poll(); });
@@ -48,15 +51,15 @@ class Fleet {
   std::unique_ptr<Run> begin(std::int64_t number, int num_threads) {
     const std::size_t which = network_of(number);
     const Network<T>& network = *networks_[which];
-    double fields[O::kFields];
-    for (std::size_t i = 0; i < O::kFields; ++i) fields[i] = grid_.get<double>(grid_.columns[i], number);
+    std::array<double, O::kFields> fields;
+    grid_.optimizer_fields(number, grid_.columns.size(), fields.data(), fields.size());
     std::vector<double> w0(static_cast<std::size_t>(network.dim()));
     const char* from = grid_.place(grid_.start, number);
     for (double& w : w0) {
       std::memcpy(&w, from, sizeof w);
       from += grid_.start_stride;
     }
-    auto run = std::make_unique<Run>(number, which, network, fields, num_threads, call_.plan, zeros_[which]);
+    auto run = std::make_unique<Run>(number, which, network, rule_, fields, num_threads, call_.plan, zeros_[which]);
     run->descent.start(w0.data(), grid_.null_norm ? grid_.get<double>(grid_.null_norm, number) : 0.0);
     return run;
   }
@@ -67,8 +70,8 @@ class Fleet {
     std::unique_ptr<Run> held = next(1);
     while (held) {
       const auto which = held->which;
-      const auto* const small = dynamic_cast<const TwoLayerLanes*>(networks_[which]);
-      if (!small || !TwoLayerOctet::suits(*small)) {
+      auto octet = networks_[which]->octet();
+      if (!octet) {
         go_on(std::move(held));
         held = next(1);
         continue;
@@ -77,7 +80,7 @@ class Fleet {
         if (!held) held = next(1);
         return held && held->which == which ? std::move(held) : nullptr;
       };
-      OctetRuns<O>(*small, call_.plan)
+      OctetRuns<O>(*networks_[which], std::move(octet), call_.plan)
           .go(of_same_network, [this](std::unique_ptr<Run> run) { go_on(std::move(run)); }, [this] { return poll(); });
     }
   }
@@ -93,8 +96,9 @@ class Fleet {
     const Stop& stop = call_.plan.stop;
     const std::int64_t patience = networks_[which]->patience();
     Status status = descent.verdict(stop);
+    const bool steady = stop.steady && descent.can_repeat();
     while (status == Status::pending && descent.t() < call_.plan.num_steps) {
-      if (stop.steady && descent.t() % kAnchor == 0) {
+      if (steady && descent.t() % kAnchor == 0) {
         if (descent.t() > 0 && descent.is_at(anchor)) {
           gather.go_round(cycle_length(descent));
           return Status::steady;
@@ -141,20 +145,30 @@ class Fleet {
         to += out.weight_stride;
       }
     }
-    for (const auto& [name, array] : out.own) {
-      double value = 0.0;
-      descent.here().quantity(name, descent.weight_norm(), &value);
-      put(array, value);
-    }
+    const std::vector<double> own = own_quantities(*networks_[which], descent, zeros_[which]);
+    for (std::size_t i = 0; i < own.size(); ++i) put(out.own[i].second, own[i]);
     if (out.period) put(out.period, status == Status::diverged ? std::int64_t{0} : gather.period());
     if (out.lyapunov) put(out.lyapunov, gather.lyapunov());
     for (std::size_t i = 0; i < out.reducers.size(); ++i) put(out.reducers[i], gather.result(i));
   }
 
+  std::vector<double> own_quantities(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
+    std::vector<double> values(call_.out.own.size());
+    std::vector<OwnQuantity> own;
+    for (std::size_t i = 0; i < values.size(); ++i) own.push_back({call_.out.own[i].first, 1, &values[i]});
+    for (const OwnQuantity& one : own)
+      if (!is_tangent_quantity(one.name)) descent.here().quantity(one.name, descent.weight_norm(), one.data);
+    Tangent<T>(network, zeros, own, kLastTol, kLastTol, call_.plan.seed)
+        .write(descent.here(), 0, std::isfinite(descent.loss()), [this] { return poll(); });
+    return values;
+  }
+
+  static constexpr double kLastTol = std::is_same_v<T, double> ? 1e-6 : 1e-4;  // of what is solved for at the end
+
   double last_sharpness(const Network<T>& network, Descent<T, O>& descent, std::ptrdiff_t zeros) const {
     if (!std::isfinite(descent.loss())) return std::numeric_limits<double>::quiet_NaN();
     LanczosOptions options;
-    options.tol = std::is_same_v<T, double> ? 1e-6 : 1e-4;
+    options.tol = kLastTol;
     options.seed = call_.plan.seed;
     SpectrumResult result = lanczos(network.dim(), descent.hessian(), options, nullptr, [this] { return poll(); });
     with_zeros(result, zeros, 1);
@@ -165,6 +179,7 @@ class Fleet {
 
   const std::vector<const Network<T>*>& networks_;
   const std::vector<std::ptrdiff_t>& zeros_;
+  const O rule_;
   const SweepCall& call_;
   const SweepGrid& grid_;
   std::atomic<std::int64_t> next_{0}, done_{0};

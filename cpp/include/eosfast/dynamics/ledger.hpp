@@ -38,12 +38,14 @@ class Ledger {
 
   // The run at its first iterate.
   void start(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run) const {
-    std::size_t next = 0;
+    const auto dim = static_cast<std::size_t>(mover.model->dim());
+    const auto raw_fields = static_cast<std::size_t>(num_raw_fields(*mover.model));
+    std::size_t next = grid_.columns.size() - raw_fields - dim;
+    grid_.optimizer_fields(number, next, run.fields, O::kFields);
     const auto column = [&] { return grid_.get<double>(grid_.columns[next++], number); };
-    for (int k = 0; k < O::kFields; ++k) run.fields[k] = column();
     double raw[M::kRawFields + 1] = {};
-    for (int k = 0; k < M::kRawFields; ++k) raw[k] = column();
-    for (int k = 0; k < mover.model->dim(); ++k) run.w[k] = column();
+    for (std::size_t k = 0; k < raw_fields; ++k) raw[k] = column();
+    for (std::size_t k = 0; k < dim; ++k) run.w[k] = column();
     mover.start(run, raw);
   }
 

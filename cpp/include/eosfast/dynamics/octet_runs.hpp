@@ -1,6 +1,6 @@
 // Runs of very small networks, eight side by side, for as long as nothing but their loss is looked at. A run that is
 // about to do anything else (end, diverge, repeat itself, be measured) leaves at that iterate and goes on by itself;
-// the next run takes its lane. A run has the same bits either way (networks/two_layer_octet.hpp).
+// the next run takes its lane. A run has the same bits either way (Octet in networks/network.hpp).
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "eosfast/dynamics/gather.hpp"
-#include "eosfast/networks/two_layer_octet.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -26,11 +25,11 @@ struct FleetRun {
   Gather<T, O> gather;
   Snapshot anchor;
 
-  FleetRun(std::int64_t its_number, std::size_t its_network, const Network<T>& network, const double* optimizer_fields,
-           int num_threads, const Plan& plan, std::ptrdiff_t zeros)
+  FleetRun(std::int64_t its_number, std::size_t its_network, const Network<T>& network, const O& rule,
+           const std::array<double, O::kFields>& fields, int num_threads, const Plan& plan, std::ptrdiff_t zeros)
       : number(its_number),
         which(its_network),
-        descent(network, optimizer_fields, num_threads),
+        descent(network, rule, fields, num_threads),
         gather(descent, network, plan, zeros) {}
 };
 
@@ -38,11 +37,11 @@ template <class O>
 class OctetRuns {
  public:
   using Run = FleetRun<double, O>;
-  static constexpr bool kPossible = !O::kLooksAhead;
+  static bool possible(const O& rule) { return !rule.looks_ahead() && !rule.normalises(); }
   static constexpr int kFewest = 5;  // so many runs at least, or one after the other is faster
 
-  OctetRuns(const TwoLayerLanes& network, const Plan& plan)
-      : octet_(network), plan_(plan), dim_(network.dim()), until_(until(plan)), patience_(network.patience()) {
+  OctetRuns(const Network<double>& network, std::unique_ptr<Octet> octet, const Plan& plan)
+      : octet_(std::move(octet)), plan_(plan), dim_(network.dim()), until_(until(plan)), patience_(network.patience()) {
     const auto numbers = static_cast<std::size_t>(dim_ * kLanes);
     w_.resize(numbers);
     grad_.resize(numbers);
@@ -102,14 +101,14 @@ class OctetRuns {
     Lanes t = times();
     const bool gathers = plan_.quantity_from[0] <= 0.0;
     for (; n > 0; --n) {
-      const Lanes loss = octet_.visit(w_.data());
+      const Lanes loss = octet_->visit(w_.data());
       if (any(breaks_a_rule(loss)) && end_some(loss)) break;
       if (gathers) {
         for (std::size_t r = 0; r < gathered_.size(); ++r)
           if (plan_.reducers[r].quantity == Quantity::loss) plan_.reducers[r].add(gathered_[r], t, loss, previous_);
         previous_ = loss;
       }
-      octet_.grad(grad_.data());
+      octet_->grad(grad_.data());
       update();
       t = t + Lanes(1.0);
     }
@@ -188,7 +187,7 @@ class OctetRuns {
     return t;
   }
 
-  TwoLayerOctet octet_;
+  const std::unique_ptr<Octet> octet_;
   const Plan& plan_;
   const std::ptrdiff_t dim_;
   const std::int64_t until_, patience_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -16,11 +17,11 @@ inline namespace EOSFAST_ISA {
 template <class M, class O>
 class SingleRun final : public Runner {
  public:
-  SingleRun(const M& model, const Plan& plan, const double* optimizer_fields, const double* raw_model_fields,
-            const double* w0)
-      : mover_{&model, &plan}, point_(model.template point<double>()) {
+  SingleRun(const M& model, const Plan& plan, const O& rule, const std::array<double, O::kFields>& optimizer_fields,
+            const double* raw_model_fields, const double* w0)
+      : mover_{&model, &plan, rule}, point_(model.template point<double>()) {
     std::copy_n(w0, model.dim(), run_.w);
-    std::copy_n(optimizer_fields, O::kFields, run_.fields);
+    std::copy(optimizer_fields.begin(), optimizer_fields.end(), run_.fields);
     mover_.start(run_, raw_model_fields);
   }
 
@@ -55,9 +56,9 @@ class SingleRun final : public Runner {
     if (out.grad_norm) {
       double g[M::kMaxDim];
       model.grad(point_, run_.w, f, g);
-      out.grad_norm[row] = Mover<M, O>::norm(model.dim(), g);
+      out.grad_norm[row] = norm(model.dim(), g);
     }
-    if (out.weight_norm) out.weight_norm[row] = Mover<M, O>::norm(model.dim(), run_.w);
+    if (out.weight_norm) out.weight_norm[row] = norm(model.dim(), run_.w);
     if (out.weights) std::copy_n(run_.w, dim(), out.weights + row * dim());
     if constexpr (requires { model.accuracy(point_, run_.w); }) {
       for (const OwnQuantity& own : out.own)

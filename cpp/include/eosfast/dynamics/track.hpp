@@ -72,11 +72,12 @@ template <class M, class O>
 struct Mover {
   const M* model;
   const Plan* plan;
+  O rule{};
 
   // The start of a run: w and the raw fields are in place.
   void start(Run<M, O>& run, const double* raw_model_fields) const {
     for (double& s : run.state) s = 0.0;
-    M::derive(raw_model_fields, run.fields + O::kFields);
+    model->derive(raw_model_fields, run.fields + O::kFields);
     run.t = run.peak = run.log_growth = 0.0;
     run.head = 0;
     for (int q = 0; q < kQuantities; ++q) {
@@ -116,7 +117,7 @@ struct Mover {
           show(tracks[p], Quantity::loss, tracks[p].t + Real(static_cast<double>(step)),
                model->loss(point, w[p], of_model));
         }
-        O::step(dim, w[p], state[p], fields[p], [&](const Real* at, Real* g) {
+        take_step(rule, dim, w[p], state[p], fields[p], [&](const Real* at, Real* g) {
           model->visit(point, at, of_model);
           model->grad(point, at, of_model, g);
         });
@@ -196,13 +197,6 @@ struct Mover {
     }
   }
 
-  template <class Real>
-  static Real norm(int dim, const Real* g) {
-    Real total = abs(g[0]);
-    for (int i = 1; i < dim; ++i) total = hypotenuse(total, g[i]);
-    return total;
-  }
-
   // The verdict of the stop rules on a single run, exactly at its iterate.
   Status verdict(const Run<M, O>& run, typename M::template Point<double>& point) const {
     Wants wants;
@@ -214,33 +208,33 @@ struct Mover {
   }
 
  private:
-  // One step of the iterate and, if wanted, of the tangent vector: the optimizer is linear in (w, state, gradient), so
-  // the same rule with Hessian times tangent for the gradient applies its Jacobian.
+  // One step of the iterate and, if wanted, of the tangent vector.
   template <class Real>
   EOSFAST_INLINE void move(Track<M, O, Real>& track, typename M::template Point<Real>& point, bool with_tangent) const {
     const int dim = model->dim();
     const Real* const f = track.model_fields();
     if (!with_tangent) {
-      O::step(dim, track.w, track.state, track.fields, [&](const Real* at, Real* g) {
+      take_step(rule, dim, track.w, track.state, track.fields, [&](const Real* at, Real* g) {
         model->visit(point, at, f);
         model->grad(point, at, f, g);
       });
       return;
     }
-    Real H[M::kMaxDim * M::kMaxDim];
-    O::step(dim, track.w, track.state, track.fields, [&](const Real* at, Real* g) {
+    Real gradient[M::kMaxDim], H[M::kMaxDim * M::kMaxDim];
+    take_step(rule, dim, track.w, track.state, track.fields, [&](const Real* at, Real* g) {
       model->visit(point, at, f);
       model->grad(point, at, f, g);
       model->hessian(point, at, f, H);
+      std::copy_n(g, dim, gradient);
     });
     Real u[M::kMaxDim], velocity[Track<M, O, Real>::kStateStorage];
     for (int i = 0; i < dim; ++i) u[i] = track.tangent[static_cast<std::size_t>(i)];
     for (int i = 0; i < O::kStates * M::kMaxDim; ++i)
       velocity[i] = track.tangent[static_cast<std::size_t>(M::kMaxDim + i)];
-    O::step(dim, u, velocity, track.fields, [&](const Real* at, Real* g) {
+    move_tangent(rule, dim, u, velocity, track.fields, gradient, [&](const Real* at, Real* h) {
       for (int i = 0; i < dim; ++i) {
-        g[i] = H[i * dim] * at[0];
-        for (int j = 1; j < dim; ++j) g[i] = fma(H[i * dim + j], at[j], g[i]);
+        h[i] = H[i * dim] * at[0];
+        for (int j = 1; j < dim; ++j) h[i] = fma(H[i * dim + j], at[j], h[i]);
       }
     });
     Real size = norm(dim, u);

@@ -11,7 +11,9 @@
 //   (Hv)_l = .D_l A_{l-1}' + D_l .A_{l-1}'
 //
 // (Pearlmutter 1994). All letters but the dotted ones are kept at a point, so a product costs as much as a gradient
-// without its forward pass.
+// without its forward pass. The same lines give products with the Jacobian of the outputs, J v = .F, with its
+// transpose, J'u = the gradient with D_N = scale u, and with the curvature of the outputs along u, (sum_a u_a Hess f_a)
+// v = Hv with that D_N and .D_N = 0.
 #pragma once
 
 #include <memory>
@@ -54,6 +56,9 @@ class FeedForward final : public Network<T> {
   int degree() const { return degree_; }
   // The weights of layer l: in w, or the fixed ones of the last layer.
   const T* weights(const Layer& layer, const T* w) const { return layer.weight < 0 ? fixed_.data() : w + layer.weight; }
+  // 0, or NaN if a weight of the first layer is not finite: coordinates that are zero in all samples of a panel are
+  // skipped, and shall hide nothing.
+  T poison(const T* w) const;
 
  private:
   std::vector<Layer> layers_;
@@ -77,6 +82,10 @@ class FeedForwardPass final : public Pass<T> {
   void grad(T* out) override;
   void hvp(const T* V, int k, T* out) override;
   void quantity(std::string_view name, double weight_norm, double* out) override;
+  void residual(T* out) override;
+  void jvp(const T* V, int k, T* out) override;
+  void vjp(const T* U, int k, T* out) override;
+  void curvature(const T* u, const T* V, int k, T* out) override;
   void outputs(double* out) const override;
   void layer_inputs(int layer, double* out) const override;
   void layer_slopes(int layer, int output, double* out) override;
@@ -86,10 +95,20 @@ class FeedForwardPass final : public Pass<T> {
   using Range = typename FeedForward<T>::Range;
   // What the panels of one layer hold at a point, and along k directions (rows of direction c behind those of c - 1).
   struct Values {
-    Panels<T> Z, A, first, E, D, second;
+    Panels<T> Z, A, first;
   };
   struct Directions {
     Panels<T> Z, A, D;
+  };
+  // What backpropagation leaves, layer by layer: from the derivatives of the loss, or of a sum of outputs.
+  struct Back {
+    Panels<T> E, D, second;  // second = E phi''(Z)
+  };
+  struct Backward {
+    std::vector<Back> layers;
+    bool is_here = false, has_second = false;  // at the present point
+    Back& at(int l) { return layers[static_cast<std::size_t>(l)]; }
+    const Back& at(int l) const { return layers[static_cast<std::size_t>(l)]; }
   };
 
   int last() const { return static_cast<int>(layers().size()) - 1; }
@@ -102,23 +121,31 @@ class FeedForwardPass final : public Pass<T> {
   Directions& along(int l) { return directions_[static_cast<std::size_t>(l)]; }
 
   void forward(std::ptrdiff_t panel);
-  void backward(std::ptrdiff_t panel);
-  void ensure_backward();
-  void ensure_second();
+  void make_room(Backward& of) const;
+  void backward(Backward& of);  // from of.at(last()).D
+  void add_second(Backward& of);
+  Backward& of_loss();
+  Backward& of_outputs(const T* u);
+  void take_outputs(const T* u, Panels<T>& D, std::ptrdiff_t from) const;
   void pull_back(int l, const T* weights, const Panels<T>& D, std::ptrdiff_t from, Panels<T>& out, std::ptrdiff_t to,
                  std::ptrdiff_t panel, bool accumulate) const;
+  void second_derivatives(Backward& of, const T* V, int k, T* out);
+  void hold_directions(int k);
+  void take_directions(const T* V, int k);
   void directions_forward(std::ptrdiff_t panel, const T* V, int k);
-  void directions_backward(std::ptrdiff_t panel, const T* V, int k);
+  void directions_backward(std::ptrdiff_t panel, const T* V, int k, const Backward& of);
   void first_layer_product(const Panels<T>& D, int k, T* out) const;
+  void sum_over_samples(int k, const Backward* of, T* out);
 
   const FeedForward<T>& network_;
   int num_threads_;
   const T* w_ = nullptr;
   double loss_ = 0.0;
-  bool has_backward_ = false, has_second_ = false;
   T poison_ = T(0);
   std::vector<T> poisons_;  // of the directions
   std::vector<Values> values_;
+  Backward loss_backward_, outputs_backward_;
+  std::vector<T> outputs_along_;  // the u of outputs_backward_
   std::vector<Directions> directions_;
   int directions_held_ = 0;
   Panels<T> F_, dF_;  // F_: scaled outputs

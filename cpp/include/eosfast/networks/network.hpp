@@ -4,13 +4,16 @@
 // cost nothing here (2 ns), and the engine is compiled once for all networks.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "eosfast/config.hpp"
 #include "eosfast/lacking.hpp"
+#include "eosfast/lanes.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -42,6 +45,16 @@ class Pass {
   virtual void layer_slopes(int, int, double*) { lacking("layers"); }
 };
 
+// A workspace for eight runs of one very small network side by side, a run in each lane, with the bits that each of
+// them has by itself. Arrays are (numbers, 8): number i of the eight runs lies at 8 i.
+class Octet {
+ public:
+  virtual ~Octet() = default;
+  // On to w (dim, 8), which must stay where it is until the next visit: the loss of each run.
+  virtual Lanes visit(const double* w) = 0;
+  virtual void grad(double* out) = 0;  // (dim, 8)
+};
+
 template <class T>
 class Network {
  public:
@@ -49,6 +62,8 @@ class Network {
   virtual std::ptrdiff_t dim() const = 0;
   virtual std::ptrdiff_t num_outputs() const = 0;
   virtual std::unique_ptr<Pass<T>> pass(int num_threads) const = 0;
+  // Null where eight runs are faster one after the other.
+  virtual std::unique_ptr<Octet> octet() const { return nullptr; }
   // Steps that take about a millisecond: how long a run goes without looking for Ctrl-C.
   virtual int patience() const = 0;
 
@@ -59,6 +74,19 @@ class Network {
   virtual std::ptrdiff_t samples() const { lacking("layers"); }
   virtual const std::vector<Layer>& layers() const { lacking("layers"); }
 };
+
+// product(in, out) for a workspace of either precision, on numbers that are given and wanted in double.
+template <class T, class Product>
+void in_precision(const double* in, std::ptrdiff_t in_size, std::ptrdiff_t out_size, double* out, Product&& product) {
+  if constexpr (std::is_same_v<T, double>) {
+    product(in, out);
+  } else {
+    const std::vector<T> from(in, in + in_size);
+    std::vector<T> to(static_cast<std::size_t>(out_size));
+    product(from.data(), to.data());
+    std::copy(to.begin(), to.end(), out);
+  }
+}
 
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast

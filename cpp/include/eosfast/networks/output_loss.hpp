@@ -35,6 +35,8 @@ class OutputLoss {
   // slope * Hessian of the mean loss times dF, for rows first_row .. first_row + c of dF and out.
   void second(const Panels<T>& F, std::ptrdiff_t panel, const Panels<T>& dF, std::ptrdiff_t first_row, double slope,
               Panels<T>& out) const;
+  // F - y, sample by sample.
+  void residual(const Panels<T>& F, T* out) const;
   // Share of samples whose sign (one output) or largest output agrees with y; min_i y_i f_i.
   double accuracy(const Panels<T>& F) const;
   double least_margin(const Panels<T>& F) const;

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "eosfast/isa.hpp"
 
@@ -40,10 +41,11 @@ template <class T>
 class Panels {
  public:
   Panels() = default;
-  Panels(std::ptrdiff_t rows, std::ptrdiff_t columns)
+  Panels(std::ptrdiff_t rows, std::ptrdiff_t columns) : Panels(rows, columns, panel_width<T>(columns)) {}
+  Panels(std::ptrdiff_t rows, std::ptrdiff_t columns, int width)
       : rows_(rows),
         columns_(columns),
-        width_(panel_width<T>(columns)),
+        width_(width),
         count_((columns + width_ - 1) / width_),
         data_(new (std::align_val_t{64}) T[static_cast<std::size_t>(rows * count_ * width_)]()) {}
 
@@ -86,6 +88,32 @@ template <class T>
 void multiply_transposed(const Panels<T>& left, std::ptrdiff_t left_from, std::ptrdiff_t left_to,
                          const Panels<T>& right, std::ptrdiff_t right_from, std::ptrdiff_t columns, T* out,
                          std::ptrdiff_t out_stride, bool accumulate);
+
+// Pointers to `count` rows, `stride` apart.
+template <class T>
+std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stride) {
+  std::vector<T*> rows(static_cast<std::size_t>(count));
+  for (T*& row : rows) {
+    row = first;
+    first += stride;
+  }
+  return rows;
+}
+
+// out (rows from `to`) (+)= W in, one panel; W (count x ...) row-major, its columns `depth` of rows `stride` apart.
+template <class T>
+void multiply_panel(const T* W, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t depth, const T* in,
+                    Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, bool accumulate) {
+  const auto rows = row_pointers<const T>(W, count, stride);
+  const auto targets = row_pointers(out.row(panel, to), count, out.width());
+  multiply<T>({rows.data(), count, 1, depth, 0}, in, depth, out.width(), targets.data(), accumulate);
+}
+
+// Rows from `to` = one number each.
+template <class T>
+void fill_rows(Panels<T>& out, std::ptrdiff_t to, std::ptrdiff_t panel, const T* values, std::ptrdiff_t count) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) std::fill_n(out.row(panel, to + i), out.width(), values[i]);
+}
 
 // out[i - from] = (accumulate ? out[i - from] : 0) + the sum of row i over the samples.
 template <class T>

@@ -30,6 +30,7 @@ class TwoLayerLanes final : public Network<double> {
   std::ptrdiff_t dim() const override { return whole_.dim(); }
   std::ptrdiff_t num_outputs() const override { return whole_.num_outputs(); }
   std::unique_ptr<Pass<double>> pass(int num_threads) const override;
+  std::unique_ptr<Octet> octet() const override;
   int patience() const override { return whole_.patience(); }
   std::ptrdiff_t samples() const override { return whole_.samples(); }
   const std::vector<Layer>& layers() const override { return whole_.layers(); }

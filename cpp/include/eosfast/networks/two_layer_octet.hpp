@@ -10,17 +10,15 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-// Arrays (numbers, 8): number i of the eight runs lies at 8 i.
-class TwoLayerOctet {
+class TwoLayerOctet final : public Octet {
  public:
   explicit TwoLayerOctet(const TwoLayerLanes& network);
 
   // Whether its arrays stay in the cache, so that it is faster than one run after the other.
   static bool suits(const TwoLayerLanes& network) { return network.row_numbers() <= 512; }
 
-  // On to w (dim, 8): the loss of each run.
-  Lanes visit(const double* w);
-  void grad(double* out) const;  // (dim, 8)
+  Lanes visit(const double* w) override;
+  void grad(double* out) override;
 
  private:
   void preactivations();

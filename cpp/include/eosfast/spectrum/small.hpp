@@ -6,18 +6,10 @@
 #include <numeric>
 #include <vector>
 
-#include "eosfast/lanes.hpp"
+#include "eosfast/norm.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
-
-// sqrt(a^2 + b^2) without overflow or underflow on the way.
-template <class Real>
-EOSFAST_INLINE Real hypotenuse(const Real& a, const Real& b) {
-  const Real large = max(abs(a), abs(b)), small = min(abs(b), abs(a));
-  const Real ratio = select(large > Real(0.0), small / large, Real(0.0));
-  return select((a != a) | (b != b), a + b, large * sqrt(fma(ratio, ratio, Real(1.0))));
-}
 
 // The larger eigenvalue of [[a, b], [b, c]]: ((a + c) + sqrt((a - c)^2 + 4 b^2)) / 2.
 template <class Real>
