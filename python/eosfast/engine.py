@@ -207,9 +207,12 @@ def into_store(
     num_threads: int,
     progress: bool,
     stopping: Callable[[], bool] = lambda: False,
+    notes: dict[str, str] | None = None,
 ) -> xarray.Dataset:
-    """Do what is left of a part (number, of how many) of a job, into its store; return what is there then."""
-    store = Store.at(path, job, lambda: layout(job, num_threads), overwrite)
+    """Do what is left of a part (number, of how many) of a job, into its store; return what is there then. `notes` are
+    attributes of a store that is made here.
+    """
+    store = Store.at(path, job, lambda: layout(job, num_threads), overwrite, notes)
     mine = range(part[0], len(store.blocks), part[1])
     todo = [block for block in mine if not store.done(block)]
     runs = sum(map(store.blocks.runs_in, mine))

@@ -42,6 +42,9 @@ FORMAT = "eosfast_sweep"
 
 CHECKSUM_BYTES = 4
 
+PIECE = 2**24
+"""Runs that are looked at together."""
+
 
 class Store:
     """The store of one sweep, open."""
@@ -52,7 +55,9 @@ class Store:
     # ---------------------------------------------------------------------------------------------------- open, create
 
     @classmethod
-    def at(cls, path: Path, job: Job, layout: Callable[[], Blocks], overwrite: bool) -> Store:
+    def at(
+        cls, path: Path, job: Job, layout: Callable[[], Blocks], overwrite: bool, notes: dict[str, str] | None = None
+    ) -> Store:
         """Open the store of this job, or make it; ValueError if something else is there, which is not touched."""
         zarr()
         if overwrite and path.exists():
@@ -61,7 +66,7 @@ class Store:
             path.rename(doomed)
             shutil.rmtree(doomed)
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            cls._create(path, job, layout())
+            cls._create(path, job, layout(), notes or {})
         return cls.opened(path, job)
 
     @classmethod
@@ -86,13 +91,13 @@ class Store:
         return cls(path, job, Blocks(job.shape, tuple(attributes["block"])))
 
     @classmethod
-    def _create(cls, path: Path, job: Job, blocks: Blocks) -> None:
+    def _create(cls, path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> None:
         """Make the whole layout beside `path` and rename it: of several processes that try, one wins."""
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
             try:
-                _lay_out(draft, job, blocks)
+                _lay_out(draft, job, blocks, notes)
                 draft.rename(path)
             except OSError:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -133,12 +138,40 @@ class Store:
 
     def dataset(self) -> xarray.Dataset:
         """Return what is there, read when it is looked at."""
-        import xarray
+        return dataset_of(self.path)
 
-        found: xarray.Dataset = xarray.open_zarr(self.path, consolidated=False, chunks=None)
-        texts = {name: values for name, values in found.coords.items() if values.dtype.kind not in "iufb"}
-        own = {name: (values.dims, np.array(values.values.tolist()), values.attrs) for name, values in texts.items()}
-        return found.assign_coords(own)
+
+def dataset_of(path: Path) -> xarray.Dataset:
+    """Return what a store holds, read when it is looked at; ValueError if it is no sweep's store."""
+    import xarray
+
+    attributes_of(path)
+    zarr()
+    found: xarray.Dataset = xarray.open_zarr(path, consolidated=False, chunks=None)
+    texts = {name: values for name, values in found.coords.items() if values.dtype.kind not in "iufb"}
+    own = {name: (values.dims, np.array(values.values.tolist()), values.attrs) for name, values in texts.items()}
+    return found.assign_coords(own)
+
+
+def counts_of(path: Path) -> dict[str, int]:
+    """Return how many runs have each status, and ``steps``, the number of steps done; piece by piece, whatever the size."""
+    group = zarr().open_group(path, mode="r")
+    counts, steps = np.zeros(len(STATUS), dtype=np.int64), 0
+    rows = max(1, PIECE // int(np.prod(group["status"].shape[1:])))
+    for start in range(0, group["status"].shape[0], rows):
+        status = group["status"][start : start + rows]
+        counts += np.bincount(status.ravel(), minlength=len(STATUS))
+        steps += int(group["num_steps_done"][start : start + rows].sum())
+    return dict(zip(STATUS, counts.tolist(), strict=True)) | {"steps": steps}
+
+
+def seconds_of(path: Path, attributes: dict[str, Any]) -> float:
+    """Return how long a sweep took, or has been under way until its latest block."""
+    begun = datetime.fromisoformat(attributes["created"]).timestamp()
+    if "ended" in attributes:
+        return datetime.fromisoformat(attributes["ended"]).timestamp() - begun
+    latest = max((one.stat().st_mtime for one in (path / "status").rglob("*") if one.is_file()), default=begun)
+    return latest - begun
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
@@ -172,8 +205,8 @@ def zarr() -> Any:
     return module
 
 
-def _lay_out(path: Path, job: Job, blocks: Blocks) -> None:
-    group = zarr().create_group(path, zarr_format=3, attributes=_attributes(job, blocks))
+def _lay_out(path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> None:
+    group = zarr().create_group(path, zarr_format=3, attributes=_attributes(job, blocks) | notes)
     dims = job.space.dims
     for name, variable in job.variables().items():
         labels: dict[str, Any] = {"long_name": LONG_NAMES[name]} if name in LONG_NAMES else {}
