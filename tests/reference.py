@@ -311,7 +311,8 @@ def lyapunov(model, optimizer, w0, num_steps, seed=0):
     return growth / (num_steps - half)
 
 
-QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weight_norm")
+STEP_QUANTITIES = ("relative_progress", "directional_smoothness")
+QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weight_norm", *STEP_QUANTITIES)
 
 
 def everything(model, **options):

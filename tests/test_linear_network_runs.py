@@ -287,3 +287,27 @@ def test_bad_samples():
         TARGET.predict(TARGET.init(0), np.ones((2, 4)))
     with pytest.raises(ValueError, match="exactly one of data and target"):
         eos.sweep(DATA, eos.GD(0.1), {"target": [np.ones((2, 5))]}, num_steps=1)
+
+
+# ----------------------------------------------------------------------------------------------------------- quantities
+
+
+@pytest.mark.parametrize("model", [TARGET, WIDE, DATA], ids=repr)
+def test_quantities_of_the_tangent_kernel(model):
+    record = eos.Record(
+        5, ("weights", "residual", "ntk_sharpness", "ntk_eigs", "z1", "q1_max", "q1_min"), k=3, tol=1e-10
+    )
+    run = eos.train(model, model.init(4), eos.GD(0.02), num_steps=20, record=record)
+    assert run.residual.dims == ("step", "residual_dim")
+    for i, w in enumerate(run.weights.values):
+        residual, J = model.residual(w), model.jacobian(w)
+        np.testing.assert_allclose(run.residual.values[i], residual, rtol=1e-12, atol=1e-14)
+        values, vectors = np.linalg.eigh(J @ J.T)
+        np.testing.assert_allclose(run.ntk_eigs.values[i], values[::-1][:3], rtol=1e-8, atol=1e-9)
+        assert run.ntk_sharpness.values[i] == pytest.approx(values[-1], rel=1e-8)
+        top = vectors[:, -1]
+        assert abs(run.z1.values[i]) == pytest.approx(abs(top @ residual), rel=1e-6, abs=1e-8)
+        top = top * np.sign(top @ residual) * np.sign(run.z1.values[i])
+        curvature = np.linalg.eigvalsh(model.curvature_operator(w, top) @ np.eye(model.dim))
+        assert run.q1_max.values[i] == pytest.approx(curvature[-1], rel=1e-6)
+        assert run.q1_min.values[i] == pytest.approx(curvature[0], rel=1e-6)

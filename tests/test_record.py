@@ -43,6 +43,8 @@ def test_the_dataset_has_the_promised_form():
         "grad_norm": (("step",), "float64"),
         "weights": (("step", "parameter"), "float64"),
         "weight_norm": (("step",), "float64"),
+        "relative_progress": (("step",), "float64"),
+        "directional_smoothness": (("step",), "float64"),
     }
     assert list(run.parameter.values) == ["x", "y"]
     assert float(run.weights.sel(step=0, parameter="y")) == 2.0

@@ -34,7 +34,15 @@ FLAGS = [
     *("-DEOSFAST_ISA=x86_64_v3", "-DEIGEN_MAX_ALIGN_BYTES=64", "-DEIGEN_DONT_PARALLELIZE", "-DEIGEN_MPL2_ONLY"),
 ]
 
-NETWORK = ("activations", "feed_forward", "output_loss", "panels", "two_layer_lanes")
+NETWORK = (
+    "activations",
+    "feed_forward",
+    "feed_forward_products",
+    "output_loss",
+    "panels",
+    "two_layer_lanes",
+    "two_layer_octet",
+)
 DRIVERS = {  # and the files of cpp/src that they need
     "neuron_sqrt": (),
     "neuron_logcosh": (),

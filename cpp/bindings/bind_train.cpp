@@ -26,6 +26,8 @@ RecordOutput output_from(const py::dict& out, const py::list& own, const py::dic
   record.loss = output<double>(out, "loss");
   record.grad_norm = output<double>(out, "grad_norm");
   record.weight_norm = output<double>(out, "weight_norm");
+  record.relative_progress = output<double>(out, "relative_progress");
+  record.directional_smoothness = output<double>(out, "directional_smoothness");
   record.weights = output<double>(out, "weights");
   record.hessian_eigs = output<double>(out, "hessian_eigs");
   if (record.hessian_eigs) record.k = static_cast<int>(py::array(out["hessian_eigs"]).shape(1));

@@ -296,7 +296,7 @@ void FeedForwardPass<T>::layer_slopes(int layer, int output, double* out) {
   outputs_backward_.is_here = outputs_backward_.has_second = false;
   Panels<T>& D = outputs_backward_.at(last()).D;
   std::fill_n(D.row(0, 0), D.size(), T(0));
-  for (std::ptrdiff_t s = 0; s < D.columns(); ++s) D.at(output, s) = static_cast<T>(network_.scale());
+  for (std::ptrdiff_t s = 0; s < D.columns(); ++s) D.at(output, s) = static_cast<T>(network_.scale()) + poison_;
   backward(outputs_backward_);
   const Panels<T>& slopes = outputs_backward_.at(layer).D;
   for (std::ptrdiff_t s = 0; s < slopes.columns(); ++s)

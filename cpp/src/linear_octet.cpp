@@ -23,9 +23,11 @@ EOSFAST_INLINE void put(const View& m, std::ptrdiff_t i, std::ptrdiff_t k, const
   x.store(m.data + (i * m.row + k * m.column) * kLanes);
 }
 
-template <int R, int C>
+// `kDepth` columns on the left where that is not 0, else `depth`.
+template <int kDepth, int R, int C>
 EOSFAST_INLINE void block(const View& left, const View& right, std::ptrdiff_t depth, std::ptrdiff_t i, std::ptrdiff_t j,
                           const View& out) {
+  if (kDepth > 0) depth = kDepth;
   Lanes sum[R][C];
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) sum[r][c] = Lanes(0.0);
@@ -41,26 +43,43 @@ EOSFAST_INLINE void block(const View& left, const View& right, std::ptrdiff_t de
     for (int c = 0; c < C; ++c) put(out, i + r, j + c, sum[r][c]);
 }
 
-template <int R>
-void rows_of_blocks(const View& left, const View& right, std::ptrdiff_t depth, std::ptrdiff_t columns, std::ptrdiff_t i,
-                    const View& out) {
+template <int kDepth, int R>
+EOSFAST_INLINE void rows_of_blocks(const View& left, const View& right, std::ptrdiff_t depth, std::ptrdiff_t columns,
+                                   std::ptrdiff_t i, const View& out) {
   std::ptrdiff_t j = 0;
-  for (; j + kColumns <= columns; j += kColumns) block<R, kColumns>(left, right, depth, i, j, out);
-  for (; j + 2 <= columns; j += 2) block<R, 2>(left, right, depth, i, j, out);
-  if (j < columns) block<R, 1>(left, right, depth, i, j, out);
+  for (; j + kColumns <= columns; j += kColumns) block<kDepth, R, kColumns>(left, right, depth, i, j, out);
+  for (; j + 2 <= columns; j += 2) block<kDepth, R, 2>(left, right, depth, i, j, out);
+  if (j < columns) block<kDepth, R, 1>(left, right, depth, i, j, out);
+}
+
+template <int kDepth>
+void multiply_by(const View& left, const View& right, std::ptrdiff_t depth, std::ptrdiff_t rows, std::ptrdiff_t columns,
+                 const View& out) {
+  std::ptrdiff_t i = 0;
+  for (; i + 2 <= rows; i += 2) rows_of_blocks<kDepth, 2>(left, right, depth, columns, i, out);
+  if (i < rows) rows_of_blocks<kDepth, 1>(left, right, depth, columns, i, out);
 }
 
 // out (rows x columns) = left right.
 void multiply(const View& left, const View& right, std::ptrdiff_t depth, std::ptrdiff_t rows, std::ptrdiff_t columns,
               const View& out) {
-  std::ptrdiff_t i = 0;
-  for (; i + 2 <= rows; i += 2) rows_of_blocks<2>(left, right, depth, columns, i, out);
-  if (i < rows) rows_of_blocks<1>(left, right, depth, columns, i, out);
+  switch (depth) {
+    case 1:
+      return multiply_by<1>(left, right, depth, rows, columns, out);
+    case 2:
+      return multiply_by<2>(left, right, depth, rows, columns, out);
+    case 3:
+      return multiply_by<3>(left, right, depth, rows, columns, out);
+    case 4:
+      return multiply_by<4>(left, right, depth, rows, columns, out);
+    default:
+      return multiply_by<0>(left, right, depth, rows, columns, out);
+  }
 }
 
-void copy(const View& from, std::ptrdiff_t rows, std::ptrdiff_t columns, const View& out) {
+void scaled(const Lanes& factor, const View& from, std::ptrdiff_t rows, std::ptrdiff_t columns, const View& out) {
   for (std::ptrdiff_t i = 0; i < rows; ++i)
-    for (std::ptrdiff_t j = 0; j < columns; ++j) put(out, i, j, at(from, i, j));
+    for (std::ptrdiff_t j = 0; j < columns; ++j) put(out, i, j, factor * at(from, i, j));
 }
 
 View transposed(const View& m) { return {m.data, m.column, m.row}; }
@@ -114,13 +133,8 @@ View LinearOctet::block(double* numbers, std::ptrdiff_t i, bool transposed) cons
 
 Lanes LinearOctet::visit(const double* w) {
   w_ = const_cast<double*>(w);  // views of it are only read
-  for (std::ptrdiff_t i = 1; i <= layers(); ++i) {
-    if (is_identity(i - 1)) {
-      copy(block(w_, i, false), width(i), columns_, near(i));
-    } else {
-      multiply(block(w_, i, false), near(i - 1), width(i - 1), width(i), columns_, near(i));
-    }
-  }
+  for (std::ptrdiff_t i = begins_with_identity() ? 2 : 1; i <= layers(); ++i)
+    multiply(block(w_, i, false), near(i - 1), width(i - 1), width(i), columns_, near(i));
   const std::ptrdiff_t rows = network_.T().count();
   const View error{error_.data(), columns_, 1};
   View reached = near(layers());
@@ -143,27 +157,23 @@ Lanes LinearOctet::visit(const double* w) {
 
 void LinearOctet::grad(double* out) {
   const std::ptrdiff_t rows = network_.T().count(), inputs = network_.widths().front();
+  // far_1 is the gradient with respect to M_1 where near_0 is the identity.
+  const auto far = [&](std::ptrdiff_t i) {
+    return i == 1 && begins_with_identity() ? block(out, 1, false)
+                                            : View{far_[static_cast<std::size_t>(i)].data(), columns_, 1};
+  };
   const View error{error_.data(), columns_, 1}, end = far(layers());
   const Lanes scale(network_.scale());
   if (L_.empty()) {
-    for (std::size_t i = 0; i < error_.size(); i += kLanes)
-      (scale * Lanes::load(error_.data() + i)).store(end.data + i);
+    scaled(scale, error, rows, columns_, end);
   } else {
     multiply({L_.data(), rows, 1}, error, rows, inputs, columns_, end);
-    if (network_.scale() != 1.0)
-      for (std::ptrdiff_t i = 0; i < inputs * columns_ * kLanes; i += kLanes)
-        (scale * Lanes::load(end.data + i)).store(end.data + i);
+    if (network_.scale() != 1.0) scaled(scale, end, inputs, columns_, end);
   }
   for (std::ptrdiff_t i = layers(); i > 1; --i)
     multiply(block(w_, i, true), far(i), width(i), width(i - 1), columns_, far(i - 1));
-  for (std::ptrdiff_t i = 1; i <= layers(); ++i) {
-    const View to = block(out, i, false);  // as M_i, (width(i), width(i - 1))
-    if (is_identity(i - 1)) {
-      copy(far(i), width(i), width(i - 1), to);
-    } else {
-      multiply(far(i), transposed(near(i - 1)), columns_, width(i), width(i - 1), to);
-    }
-  }
+  for (std::ptrdiff_t i = begins_with_identity() ? 2 : 1; i <= layers(); ++i)
+    multiply(far(i), transposed(near(i - 1)), columns_, width(i), width(i - 1), block(out, i, false));
 }
 
 }  // namespace EOSFAST_ISA

@@ -118,7 +118,8 @@ class Recording {
       if (column) std::copy(column + from * width, column + (from + 1) * width, column + row_ * width);
     };
     out_.step[row_] = step;
-    for (double* column : {out_.loss, out_.grad_norm, out_.weight_norm, out_.sharpness, out_.sharpness_residual})
+    for (double* column : {out_.loss, out_.grad_norm, out_.weight_norm, out_.relative_progress,
+                           out_.directional_smoothness, out_.sharpness, out_.sharpness_residual})
       copy(column);
     for (const OwnQuantity& own : out_.own) copy(own.data, own.width);
     copy(out_.weights, run_.dim());

@@ -98,8 +98,8 @@ void Tangent<T>::solve(Pass<T>& pass, std::int64_t row, const std::vector<double
   orient(v1, residual);
   v1_ = std::move(v1);
   put("z1", row, {std::inner_product(v1_.begin(), v1_.end(), residual.begin(), 0.0)});
-  if (wants("q1_max")) put("q1_max", row, {extreme(pass, 1.0, highest_, stop)});
-  if (wants("q1_min")) put("q1_min", row, {extreme(pass, -1.0, lowest_, stop)});
+  if (wants("q1_max")) put("q1_max", row, {extreme(pass, 1.0, stop)});
+  if (wants("q1_min")) put("q1_min", row, {extreme(pass, -1.0, stop)});
 }
 
 // An eigenvector has no sign of its own: it gets that of the last one, and the first one that of the residual.
@@ -110,20 +110,22 @@ void Tangent<T>::orient(std::vector<double>& v1, const std::vector<double>& resi
   for (double& x : v1) x = -x;
 }
 
-// The largest (sign 1) or smallest (sign -1) eigenvalue of the curvature of the outputs along v1.
+// The largest (sign 1) or smallest (sign -1) eigenvalue of the curvature of the outputs along v1, found afresh: the
+// ends of its spectrum are crowded and cross at every other step, and a tracker would follow the wrong eigenvector too
+// often.
 template <class T>
-double Tangent<T>::extreme(Pass<T>& pass, double sign, std::optional<Tracker>& tracker,
-                           const std::function<bool()>& stop) const {
+double Tangent<T>::extreme(Pass<T>& pass, double sign, const std::function<bool()>& stop) const {
   const std::ptrdiff_t dim = network_.dim();
   const std::vector<T> along(v1_.begin(), v1_.end());
-  if (!tracker) tracker.emplace(dim, 1, tol_, seed_);
-  const SpectrumResult found = tracker->solve([&](const double* V, int count, double* out) {
-    if (stop()) throw Stopped{};
+  LanczosOptions options;
+  options.tol = tol_;
+  options.seed = seed_;
+  const SymmetricProducts products = [&](const double* V, int count, double* out) {
     in_precision<T>(V, count * dim, count * dim, out,
                     [&](const T* from, T* to) { pass.curvature(along.data(), from, count, to); });
     for (std::ptrdiff_t i = 0; i < count * dim; ++i) out[i] *= sign;
-  });
-  const double value = proven(found, 0);
+  };
+  const double value = proven(lanczos(dim, products, options, nullptr, stop), 0);
   return sign * (unseen_ > 0 && value < 0.0 ? 0.0 : value);
 }
 

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from eosfast.models.base import Model
 
-QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weight_norm")
+QUANTITIES = (
+    "loss",
+    "sharpness",
+    "hessian_eigs",
+    "grad_norm",
+    "weights",
+    "weight_norm",
+    "relative_progress",
+    "directional_smoothness",
+)
 """What can be recorded of every model, besides the model's own quantities."""
 
 
@@ -34,7 +43,8 @@ class Record(ValueObject):
     quantities : sequence of str
         Any of ``loss``, ``sharpness`` (the largest eigenvalue of the Hessian, with its certificate), ``hessian_eigs``
         (the k largest; it is ``sharpness`` that has the certificate of the first), ``grad_norm``, ``weights``,
-        ``weight_norm``, and the model's own: ``model.quantities``, such as ``accuracy``, ``margin``, ``ntk_sharpness``.
+        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), and the model's own:
+        ``model.quantities``, such as ``accuracy``, ``margin``, ``ntk_sharpness``.
     sharpness_every : int, optional
         Solve for eigenvalues, of Hessians and tangent kernels, only at recorded steps that are multiples of it; NaN in
         between. None = at every recorded step.
@@ -49,6 +59,23 @@ class Record(ValueObject):
     ValueError, TypeError
         An argument outside its range, steps that do not increase, a quantity named twice. Names are checked by `train`,
         which knows the model.
+
+    Notes
+    -----
+    Two quantities look one plain gradient step ahead, ``w+ = w - lr g``, with the `lr` of whatever optimizer there is;
+    the run itself is not moved, and the price is two more gradients:
+
+    * ``relative_progress`` = ``(f(w+) - f(w)) / (lr |g|^2)``: -1 + lr h/2 on a quadratic of curvature h, about 0 at the
+      edge of stability. The rounding errors of f come out magnified by ``1/(lr |g|^2)``.
+    * ``directional_smoothness`` = ``<g, g - g(w+)> / (lr |g|^2)``: the mean curvature along the step, about 2/lr at the
+      edge.
+
+    Both are NaN where the gradient vanishes.
+
+    References
+    ----------
+    Ahn, Zhang, Sra (2022), "Understanding the unstable convergence of gradient descent", arXiv 2204.01050 (relative
+    progress and directional smoothness).
 
     Examples
     --------

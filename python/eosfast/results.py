@@ -41,6 +41,8 @@ LONG_NAMES = {
     "hessian_eigs": "largest Hessian eigenvalues",
     "grad_norm": "norm of the gradient",
     "weight_norm": "norm of the weights",
+    "relative_progress": "relative progress",
+    "directional_smoothness": "directional smoothness",
     "weights": "weights",
     "accuracy": "accuracy",
     "residual": "residual f - y",

@@ -37,6 +37,7 @@ struct OwnQuantity {
 struct RecordOutput {
   std::int64_t* step = nullptr;
   double *loss = nullptr, *grad_norm = nullptr, *weight_norm = nullptr;
+  double *relative_progress = nullptr, *directional_smoothness = nullptr;
   double* weights = nullptr;       // (rows, dim)
   double* hessian_eigs = nullptr;  // (rows, k)
   int k = 1;
@@ -48,6 +49,7 @@ struct RecordOutput {
   double tol = 1e-3;                 // relative residual at which an eigenvalue is converged
   std::uint64_t seed = 0;            // of the directions in which eigenvectors are looked for
 
+  bool looks_a_step_ahead() const { return relative_progress || directional_smoothness; }
   bool wants_eigenvalues() const { return hessian_eigs || sharpness; }
   bool solves_at(std::int64_t t) const { return sharpness_every == 0 || t % sharpness_every == 0; }
 };

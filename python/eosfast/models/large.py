@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _PREPARED: Remembered[PreparedModel] = Remembered()
 
-
 KERNEL_QUANTITIES = ("ntk_sharpness", "ntk_eigs")
 """What can be recorded of the tangent kernel of any outputs."""
 
@@ -47,6 +46,11 @@ class LargeModel(Model):
         z1 >= 0 at first; in a sweep, where only the last iterate is looked at, z1 >= 0 there. NaN where an eigenvalue
         does not converge. With ``Record(tol=...)`` the vector v1 is solved for to tol/10: z1 has errors of that order,
         relative to the norm of the residual and to the gap between the first two eigenvalues.
+
+        An eigenvalue of the kernel takes a few products with it, for it is tracked along the run like those of the
+        Hessian; ``q1_max`` and ``q1_min`` take some 30 products each, since they start afresh at every record.
+
+        From Agarwala, Pedregosa, Pennington (2022), arXiv 2210.04860.
         """
         return (*KERNEL_QUANTITIES, *RESIDUAL_QUANTITIES) if self._squared else KERNEL_QUANTITIES
 

@@ -298,13 +298,14 @@ class LinearNetwork(LargeModel):
         layers, where the sharpness is ``|W_2|^2 + |W_1|^2`` (spectral norms): Mulayoff, Michaeli (2020), "Unique
         properties of flat minima in deep networks", ICML.
         """
+        from eosfast.theory.linear_network import kronecker_eigenvalues
+
         tol = float(Real(above=0).check("tol", tol))
         root = self._root
         size = min(self.widths[-1] * root.shape[1], self.dim)
         k = size if k is None else Integer(least=1, most=size).check("k", k)
         self._check_minimum(w, tol)
-        kernel = sum(np.kron(after @ after.T, (before @ root).T @ (before @ root)) for after, before in self._sides(w))
-        return np.asarray(self.loss_scale * np.linalg.eigvalsh(kernel)[::-1][:k])
+        return kronecker_eigenvalues(self._sides(w), root, self.loss_scale)[:k]
 
     def _check_minimum(self, w: ArrayLike, tol: float) -> None:
         X, Y = self._inputs, self._outputs

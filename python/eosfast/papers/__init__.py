@@ -12,13 +12,13 @@ from .check import Check
 from .figure import PaperFigure
 
 if TYPE_CHECKING:
-    from eosfast.papers import ahn2023, cai2024
+    from eosfast.papers import ahn2023, cai2024, craciun2024
 
-NAMES = ("ahn2023", "cai2024")
+NAMES = ("ahn2023", "cai2024", "craciun2024")
 WITH_DATA = {"cai2024": "CIFAR-10"}
 """Papers whose ``figures(data)`` take a folder with a data set that is not ours to ship."""
 
-__all__ = ["Check", "PaperFigure", "NAMES", "WITH_DATA", "ahn2023", "cai2024"]
+__all__ = ["Check", "PaperFigure", "NAMES", "WITH_DATA", "ahn2023", "cai2024", "craciun2024"]
 
 
 def __getattr__(name: str) -> Any:

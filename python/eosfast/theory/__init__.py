@@ -3,7 +3,8 @@
 `single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it,
 `logistic` logistic regression with large step sizes, `margins` the margins of a classifier and of a data set, and
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
-in the limit.
+in the limit. `linear_network` and `flat_minima` are about the minima of deep linear networks, `stability` about which
+minima of any model are stable, `scalar_product` about what comes beyond the step size at which none is.
 Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
@@ -16,6 +17,14 @@ from .edge_phase import (
     phase_transition_bound,
     stable_rate_bound,
     weight_norm_bound,
+)
+from .flat_minima import FlattestMinimum, critical_lr, flattest_minimum
+from .linear_network import (
+    LinearProblem,
+    balanced_eigenvalues,
+    balanced_sharpness,
+    linear_problem,
+    minimum_eigenvalues,
 )
 from .logistic import (
     LogisticMinimum,
@@ -54,6 +63,16 @@ from .mean_model import (
     stable_bias_limit,
 )
 from .rates import loss_rate, xor_counts, xor_rate
+from .scalar_product import (
+    TwoCycle,
+    asymptotic_grad_norm,
+    bounded_area,
+    bounded_mass,
+    bounded_start,
+    imbalance_factor,
+    two_cycle,
+    two_cycle_limit,
+)
 from .single_neuron import (
     Shape,
     edge_gap,
@@ -65,6 +84,7 @@ from .single_neuron import (
     slow_line,
     steps_to_edge,
 )
+from .stability import STRICTLY_UNSTABLE, STRONGLY_STABLE, WEAKLY_STABLE, Stability, stability_class
 from .two_layer import (
     PhaseTimes,
     alignment_bound,
@@ -79,28 +99,45 @@ from .two_layer import (
 )
 
 __all__ = [
+    "STRICTLY_UNSTABLE",
+    "STRONGLY_STABLE",
+    "WEAKLY_STABLE",
     "Acceleration",
     "Constants",
+    "FlattestMinimum",
     "HardMargin",
     "LeakyBounds",
+    "LinearProblem",
     "LogisticMinimum",
     "PhaseTimes",
     "Shape",
+    "Stability",
+    "TwoCycle",
     "accelerated_step",
     "alignment_bound",
+    "asymptotic_grad_norm",
     "auxiliary_margin",
     "average_loss_bound",
     "average_potential_bound",
+    "balanced_eigenvalues",
+    "balanced_sharpness",
+    "bounded_area",
+    "bounded_mass",
+    "bounded_start",
+    "critical_lr",
     "edge_bias",
     "edge_bias_limit",
     "edge_gap",
     "edge_gap_factor",
     "edge_lr",
+    "flattest_minimum",
     "flow_bias_limit",
     "flow_regime_sharpness",
     "hard_margin",
+    "imbalance_factor",
     "iota",
     "linear_accuracy",
+    "linear_problem",
     "log_margin_ratio",
     "log_modified_margin",
     "logistic_accelerated_step",
@@ -111,11 +148,12 @@ __all__ = [
     "logistic_transition_bound",
     "loss_rate",
     "loss_shape",
+    "minimum_eigenvalues",
     "monotone_threshold",
     "network_constants",
     "norm_growth_bounds",
-    "normalised_margin",
     "normal_cdf",
+    "normalised_margin",
     "one_step_bounds",
     "origin_sharpness",
     "oscillation_envelope",
@@ -130,11 +168,14 @@ __all__ = [
     "smoothed_margin",
     "smoothed_relu",
     "smoothed_relu_inverse",
+    "stability_class",
     "stable_bias_limit",
     "stable_loss_bounds",
     "stable_rate_bound",
     "stable_threshold",
     "steps_to_edge",
+    "two_cycle",
+    "two_cycle_limit",
     "two_layer_constants",
     "weight_norm_bound",
     "xor_counts",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eosfast/dynamics/recorder.hpp"
+#include "eosfast/dynamics/step_quantities.hpp"
 #include "eosfast/dynamics/tangent.hpp"
 #include "eosfast/networks/network.hpp"
 #include "eosfast/norm.hpp"
@@ -78,9 +79,24 @@ class Descent {
     return stop.verdict(loss(), std::isnan(stop.grad_norm) ? stop.grad_norm : grad_norm());
   }
 
+  // What a plain gradient step would do, which is not taken.
+  void write_ahead(const RecordOutput& out, std::int64_t row) {
+    const double loss_here = loss();
+    grad_here();
+    std::vector<T> next(w_.size()), next_grad(w_.size());
+    for (std::size_t i = 0; i < w_.size(); ++i) next[i] = fma(-fields_[0], grad_[i], w_[i]);
+    pass_->visit(next.data());
+    visited_ = false;
+    pass_->grad(next_grad.data());
+    write_step_quantities(out, row, static_cast<double>(fields_[0]), loss_here, pass_->loss(), grad_, next_grad);
+  }
+
   // One step. tangent (weights, then velocity), if given, is moved by the Jacobian of the step.
   void step(std::vector<double>* tangent = nullptr) {
-    if (!look_ahead()) grad_here();
+    if (!look_ahead()) {
+      grad_here();
+      if (tangent) here();
+    }
     const double size = rule_.normalises() ? norm_of(grad_) : 0.0;
     if (tangent) move(*tangent, size);
     if (size != 0.0 && rule_.normalises())
@@ -222,7 +238,15 @@ class NetworkRun final : public Runner {
     }
     tangent_->write(descent_.here(), row, solves && std::isfinite(descent_.loss()),
                     [this] { return token_.poll(now()); });
-    if (!out.wants_eigenvalues()) return;
+    if (out.wants_eigenvalues()) write_spectrum(out, row, solves);
+    if (out.looks_a_step_ahead()) descent_.write_ahead(out, row);
+  }
+  Snapshot snapshot() const override { return descent_.snapshot(); }
+  bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
+  void stand_on(const Snapshot& place) override { descent_.stand_on(place); }
+
+ private:
+  void write_spectrum(const RecordOutput& out, std::int64_t row, bool solves) {
     if (!solves || !std::isfinite(descent_.loss())) return write_no_eigenvalues(out, row);
     const int k = static_cast<int>(std::min<std::ptrdiff_t>(out.k, dim()));
     if (!tracker_) tracker_.emplace(dim(), k, out.tol, out.seed);
@@ -238,11 +262,7 @@ class NetworkRun final : public Runner {
       write_no_eigenvalues(out, row);
     }
   }
-  Snapshot snapshot() const override { return descent_.snapshot(); }
-  bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
-  void stand_on(const Snapshot& place) override { descent_.stand_on(place); }
 
- private:
   const Network<T>& network_;
   const Stop stop_;
   Descent<T, O> descent_;

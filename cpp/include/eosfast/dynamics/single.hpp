@@ -10,6 +10,7 @@
 
 #include "eosfast/dynamics/finish.hpp"
 #include "eosfast/dynamics/recorder.hpp"
+#include "eosfast/dynamics/step_quantities.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -64,14 +65,8 @@ class SingleRun final : public Runner {
       for (const OwnQuantity& own : out.own)
         if (own.name == "accuracy") own.data[row] = model.accuracy(point_, run_.w);
     }
-    if (!out.wants_eigenvalues()) return;
-    if (!solves) return write_no_eigenvalues(out, row);
-    std::vector<double> H(static_cast<std::size_t>(dim() * dim()));
-    model.hessian(point_, run_.w, f, H.data());
-    const Eigenpairs pairs = eigenpairs(model.dim(), H, out.k);
-    // dense: no product is spent
-    write_eigenvalues(out, row, pairs.values.data(), pairs.residuals[0],
-                      pairs.residuals[0] <= out.tol * std::abs(pairs.values[0]), 0);
+    if (out.wants_eigenvalues()) solves ? solve(out, row) : write_no_eigenvalues(out, row);
+    if (out.looks_a_step_ahead()) look_ahead(out, row);
   }
 
   Snapshot snapshot() const override {
@@ -91,6 +86,30 @@ class SingleRun final : public Runner {
   }
 
  private:
+  // The eigenvalues where the point is; dense: no product is spent.
+  void solve(const RecordOutput& out, std::int64_t row) {
+    const M& model = *mover_.model;
+    std::vector<double> H(static_cast<std::size_t>(dim() * dim()));
+    model.hessian(point_, run_.w, run_.model_fields(), H.data());
+    const Eigenpairs pairs = eigenpairs(model.dim(), H, out.k);
+    write_eigenvalues(out, row, pairs.values.data(), pairs.residuals[0],
+                      pairs.residuals[0] <= out.tol * std::abs(pairs.values[0]), 0);
+  }
+
+  // Takes the point a step ahead; the run stays.
+  void look_ahead(const RecordOutput& out, std::int64_t row) {
+    const double* const f = run_.model_fields();
+    const M& model = *mover_.model;
+    const auto size = static_cast<std::size_t>(dim());
+    std::vector<double> g(size), next_g(size), next(size);
+    model.grad(point_, run_.w, f, g.data());
+    const double loss = model.loss(point_, run_.w, f), lr = run_.fields[0];
+    for (std::size_t i = 0; i < size; ++i) next[i] = fma(-lr, g[i], run_.w[i]);
+    model.visit(point_, next.data(), f);
+    model.grad(point_, next.data(), f, next_g.data());
+    write_step_quantities(out, row, lr, loss, model.loss(point_, next.data(), f), g, next_g);
+  }
+
   std::size_t size_of_w() const { return static_cast<std::size_t>(mover_.model->dim()) * sizeof(double); }
 
   Mover<M, O> mover_;

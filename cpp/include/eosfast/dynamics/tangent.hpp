@@ -2,11 +2,11 @@
 // read off from it:
 //
 //   residual                  f - y
-//   ntk_sharpness, ntk_eigs   the largest eigenvalues of K, unscaled: of a mean over n samples, n times what 2/lr
-//   bounds z1 = v1 . (f - y)         v1 the top eigenvector of K; its sign is continued from solve to solve, z1 >= 0 at
-//   first q1_max, q1_min            the extreme eigenvalues of sum_a v1_a Hess f_a
+//   ntk_sharpness, ntk_eigs   the largest eigenvalues of K, unscaled: compare with 2/lr times n, if the loss is a mean
+//   z1 = v1 . (f - y)         v1 the top eigenvector of K, its sign continued from solve to solve; z1 >= 0 at first
+//   q1_max, q1_min            the extreme eigenvalues of sum_a v1_a Hess f_a
 //
-// At one iterate everything is computed once, and only what is asked for; eigenpairs are tracked along the run.
+// At one iterate everything is computed once, and only what is asked for; eigenpairs of K are tracked along the run.
 #pragma once
 
 #include <cstdint>
@@ -42,15 +42,15 @@ class Tangent {
   void put(std::string_view name, std::int64_t row, const std::vector<double>& values) const;
   void solve(Pass<T>& pass, std::int64_t row, const std::vector<double>& residual, const std::function<bool()>& stop);
   void orient(std::vector<double>& v1, const std::vector<double>& residual);
-  double extreme(Pass<T>& pass, double sign, std::optional<Tracker>& tracker, const std::function<bool()>& stop) const;
+  double extreme(Pass<T>& pass, double sign, const std::function<bool()>& stop) const;
 
   const Network<T>& network_;
   const std::ptrdiff_t unseen_;
   std::vector<OwnQuantity> wanted_;
   const double tol_, kernel_tol_;
   const std::uint64_t seed_;
-  std::vector<double> v1_;                            // of the last solve
-  std::optional<Tracker> kernel_, highest_, lowest_;  // made when they are needed
+  std::vector<double> v1_;         // of the last solve
+  std::optional<Tracker> kernel_;  // made when it is needed
 };
 
 }  // namespace EOSFAST_ISA

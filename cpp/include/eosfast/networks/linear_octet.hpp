@@ -36,9 +36,11 @@ class LinearOctet final : public Octet {
     return network_.widths()[static_cast<std::size_t>(network_.from_input() ? i : layers() - i)];
   }
   View block(double* numbers, std::ptrdiff_t i, bool transposed) const;  // M_i or the transpose, in w or a gradient
-  View near(std::ptrdiff_t i) { return {near_[static_cast<std::size_t>(i)].data(), columns_, 1}; }
-  View far(std::ptrdiff_t i) { return {far_[static_cast<std::size_t>(i)].data(), columns_, 1}; }
-  bool is_identity(std::ptrdiff_t i) const { return i == 0 && near_[0].empty(); }
+  bool begins_with_identity() const { return near_[0].empty(); }         // near_0; near_1 is then M_1, as it lies in w
+  View near(std::ptrdiff_t i) {
+    if (i == 1 && begins_with_identity()) return block(w_, 1, false);
+    return {near_[static_cast<std::size_t>(i)].data(), columns_, 1};
+  }
 
   const LinearNetwork& network_;
   const std::ptrdiff_t columns_;
