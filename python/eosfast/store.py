@@ -123,9 +123,9 @@ class Store:
         """Write the results of a block, the status last."""
         region = self.blocks.region(block)
         with _writing(self.path):
-            group = zarr().open_group(self.path, mode="r+")
             for name in self.job.variables():
-                group[name][region] = arrays[name]
+                array = zarr().open_array(self.path / name, mode="r+", config={"write_empty_chunks": True})
+                array[region] = arrays[name]
 
     def finish(self) -> None:
         """Note that all blocks are there, and when."""
@@ -149,12 +149,14 @@ def dataset_of(path: Path) -> xarray.Dataset:
     zarr()
     found: xarray.Dataset = xarray.open_zarr(path, consolidated=False, chunks=None)
     texts = {name: values for name, values in found.coords.items() if values.dtype.kind not in "iufb"}
+    if "status" in found:
+        found["status"].attrs["flag_values"] = np.arange(len(STATUS), dtype=np.int8)
     own = {name: (values.dims, np.array(values.values.tolist()), values.attrs) for name, values in texts.items()}
     return found.assign_coords(own)
 
 
 def counts_of(path: Path) -> dict[str, int]:
-    """Return how many runs have each status, and ``steps``, the number of steps done; piece by piece, whatever the size."""
+    """Return how many runs have each status, and ``steps``, the number of steps done; read piece by piece."""
     group = zarr().open_group(path, mode="r")
     counts, steps = np.zeros(len(STATUS), dtype=np.int64), 0
     rows = max(1, PIECE // int(np.prod(group["status"].shape[1:])))

@@ -41,7 +41,7 @@ def _info(options: argparse.Namespace) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="eosfast",
-        description="Gradient descent at the edge of stability: reproduce papers, verify their predictions, run sweeps.",
+        description="Gradient descent at the edge of stability: reproduce papers, verify predictions, run sweeps.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"eosfast {__version__}")

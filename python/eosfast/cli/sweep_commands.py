@@ -244,9 +244,10 @@ def _plot(options: argparse.Namespace) -> int:
     from eosfast.plotting import paper_style, plot_phase_diagram
 
     with paper_style():
-        ax = plot_phase_diagram(found, options.value, x=options.x, y=options.y)
-        ax.figure.savefig(options.out)
-    plt.close("all")
+        figure, ax = plt.subplots()
+        plot_phase_diagram(found, options.value, ax, x=options.x, y=options.y)
+        figure.savefig(options.out)
+        plt.close(figure)
     print(options.out)
     return OK
 
