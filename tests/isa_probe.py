@@ -24,6 +24,15 @@ MODELS = {
     "SingleNeuron logistic": ("SingleNeuron", {"loss": "logistic", "beta": 2.0}, [2.0], [0.3, 4.0]),
     "ScalarProduct": ("ScalarProduct", {"depth": 3, "target": 1.0}, [1.0], [0.8, 0.9, 1.3]),
     "MeanModel": ("MeanModel", {"d": 5.0, "noise": 1.0}, [5.0, 1.0], [0.3, -0.1, 0.0]),
+    **{
+        f"QuadraticRegression {P}": (
+            "QuadraticRegression",
+            {"Q": np.ones((1, P)), "y": np.ones(1), "G": np.ones((1, P)), "in_lanes": 1.0},
+            [*[1.0, -0.3, 0.2][:P], 0.2, *[0.1, 0.4, -0.7][:P]],
+            [0.3, -0.4, 0.5][:P],
+        )
+        for P in (2, 3)
+    },
 }
 
 
@@ -125,6 +134,15 @@ def linear_network_bits(widths: list[int], n: int) -> str:
     return steps_bits(config, sum(a * b for a, b in pairwise(widths)), "LinearNetwork")
 
 
+def quadratic_bits(outputs: int, dim: int) -> str:
+    """A symmetric matrix for each output."""
+    i, j = np.indices((dim, dim))
+    Q = np.array([((i + j) * 31 + i * j * 7 + a) % 97 / 97 - 0.5 for a in range(outputs)]) / 8
+    G = (np.arange(outputs * dim) * 41 % 73).reshape(outputs, dim) / 73 - 0.5
+    config = {"Q": Q.reshape(outputs, -1), "y": G[:, 0] + 0.1, "G": G / 4, "in_lanes": 0.0}
+    return steps_bits(config, dim, "QuadraticRegression")
+
+
 def steps_bits(config: dict, dim: int, name: str = "FeedForward") -> str:
     """30 steps of a network, and a product with the Hessian."""
     model = core.model(name, config)
@@ -158,7 +176,8 @@ def main() -> None:
         | {
             f"linear {widths} {n}": linear_network_bits(widths, n)
             for widths, n in (([2, 2, 2], 0), ([5, 9, 11, 3], 0), ([13, 7, 30], 200), ([30, 10, 4], 333))
-        },
+        }
+        | {f"quadratic {D} {P}": quadratic_bits(D, P) for D, P in [(1, 9), (9, 7), (20, 35)]},
         # Code compiled with -ffast-math would have switched subnormals off for the whole process.
         "subnormals_survive": math.ldexp(1.0, -1074) * 2.0 > 0.0,
     }

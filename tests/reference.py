@@ -154,6 +154,22 @@ def threshold_accuracy(w, X, y):
     return np.mean(np.sign(f) == y)
 
 
+def quadratic_regression(model):
+    Q, y, G = model.Q, model.y, model.G
+
+    def residual(w):
+        return y + G @ w + np.einsum("aij,i,j->a", Q, w, w) / 2
+
+    def jacobian(w):
+        return G + Q @ w
+
+    return Definition(
+        lambda w: np.sum(residual(w) ** 2) / 2,
+        lambda w: jacobian(w).T @ residual(w),
+        lambda w: jacobian(w).T @ jacobian(w) + np.einsum("a,aij->ij", residual(w), Q),
+    )
+
+
 def scalar_1d(model):
     if model.loss == "quartic":
         c = model.target
@@ -219,6 +235,7 @@ DEFINITIONS = {
     "ScalarProduct": scalar_product,
     "MeanModel": mean_model,
     "ThresholdNeuron": threshold_neuron,
+    "QuadraticRegression": quadratic_regression,
     "Scalar1D": scalar_1d,
     "SelfStabilization": self_stabilization,
     "CurvedValley": curved_valley,
@@ -243,6 +260,8 @@ EXAMPLES = [
     eos.MeanModel(d=10),
     eos.MeanModel(d=3.5, noise=0.5),
     eos.ThresholdNeuron(DATA),
+    eos.QuadraticRegression.diagonal([1.0, -0.3], offset=0.5),
+    eos.QuadraticRegression([np.diag([0.5, -1.0, 2.0])], [-0.7], [[0.3, 0.0, -0.6]]),
     *(eos.Scalar1D(loss) for loss in ("sqrt", "logcosh", "logistic", "huber", "power")),
     eos.Scalar1D("quartic", target=-0.5),
     eos.SelfStabilization(alpha=0.3, beta=2.0, slope=-0.7, tilt=0.2),
@@ -316,8 +335,9 @@ QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weig
 
 
 def everything(model, **options):
-    """A Record of all that the model has."""
-    return eos.Record(quantities=(*QUANTITIES, *model.quantities), k=model.dim, **options)
+    """A Record of all that the model has; of the tangent kernel, which may have fewer eigenvalues, only the largest."""
+    own = [name for name in model.quantities if name != "ntk_eigs"]
+    return eos.Record(quantities=(*QUANTITIES, *own), k=model.dim, **options)
 
 
 def without_provenance(run):

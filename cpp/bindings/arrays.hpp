@@ -11,6 +11,7 @@
 
 #include "eosfast/config.hpp"
 #include "eosfast/grid.hpp"
+#include "eosfast/record.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -34,6 +35,39 @@ T* output(const py::dict& out, const char* key) {
   if (!py::isinstance<py::array_t<T, py::array::c_style>>(value))
     bug(std::string("out[\"") + key + "\"] has the wrong type");
   return static_cast<T*>(py::reinterpret_borrow<py::array>(value).mutable_data());
+}
+
+// Where the rows of a record go. `own` are the model's own quantities; `solve` says how eigenvalues are found.
+inline RecordOutput record_output(const py::dict& out, const py::list& own, const py::dict& solve,
+                                  py::ssize_t axes = 1) {
+  RecordOutput record;
+  record.step = output<std::int64_t>(out, "step");
+  record.loss = output<double>(out, "loss");
+  record.grad_norm = output<double>(out, "grad_norm");
+  record.weight_norm = output<double>(out, "weight_norm");
+  record.weights = output<double>(out, "weights");
+  record.relative_progress = output<double>(out, "relative_progress");
+  record.directional_smoothness = output<double>(out, "directional_smoothness");
+  record.distance_to_flow = output<double>(out, "distance_to_flow");
+  record.hessian_eigs = output<double>(out, "hessian_eigs");
+  if (record.hessian_eigs) {
+    const py::array eigs(out["hessian_eigs"]);
+    record.k = static_cast<int>(eigs.shape(eigs.ndim() - 1));
+  }
+  record.sharpness = output<double>(out, "sharpness");
+  record.sharpness_residual = output<double>(out, "sharpness_residual");
+  record.sharpness_converged = output<bool>(out, "sharpness_converged");
+  record.sharpness_matvecs = output<std::int64_t>(out, "sharpness_matvecs");
+  for (const py::handle& item : own) {
+    const auto name = item.cast<std::string>();
+    const py::array array(out[name.c_str()]);
+    record.own.push_back(
+        {name, array.ndim() > axes ? array.shape(array.ndim() - 1) : 1, output<double>(out, name.c_str())});
+  }
+  record.sharpness_every = solve["every"].cast<std::int64_t>();
+  record.tol = solve["tol"].cast<double>();
+  record.seed = solve["seed"].cast<std::uint64_t>();
+  return record;
 }
 
 // A strided array over the grid: its first axes are those of `shape`.

@@ -11,6 +11,7 @@ inline namespace EOSFAST_ISA {
 namespace py = pybind11;
 
 void bind_activation(py::module_& m);
+void bind_flow(py::module_& m);
 void bind_info(py::module_& m);
 void bind_model(py::module_& m);
 void bind_train(py::module_& m);

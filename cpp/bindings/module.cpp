@@ -6,6 +6,7 @@
 PYBIND11_MODULE(EOSFAST_MODULE, m, py::mod_gil_not_used()) {
   m.doc() = "The compiled core of eosfast. Not a public interface.";
   eosfast::bind_activation(m);
+  eosfast::bind_flow(m);
   eosfast::bind_info(m);
   eosfast::bind_model(m);
   eosfast::bind_train(m);

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "eosfast/dynamics/fleet.hpp"
+#include "eosfast/dynamics/network_flow.hpp"
 #include "eosfast/networks/feed_forward.hpp"
 #include "eosfast/networks/linear_network.hpp"
 #include "eosfast/networks/quadratic_regression.hpp"
@@ -69,8 +70,11 @@ class NetworkModel final : public Model {
         [&]<class O>(const O& rule) {
           NetworkRun<T, O> run(*network_, call.plan.stop, rule, rule_fields<O>(call.optimizer_fields), call.w0,
                                call.null_norm, zeros_, call.num_threads, call.token);
+          Companion companion{nullptr, call.time_per_step};
+          if (call.out.distance_to_flow)
+            companion.flow = std::make_unique<NetworkFlow<T>>(*network_, call.w0, FlowOptions{}, call.num_threads);
           const bool steady = call.plan.stop.steady && run.can_repeat();
-          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token);
+          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token, companion);
         },
         rule_of(call));
   }
@@ -84,6 +88,15 @@ class NetworkModel final : public Model {
     }
     return std::visit([&]<class O>(const O& rule) { return Fleet<T, O>(networks, zeros, rule, call).run(); },
                       rule_of(call));
+  }
+
+  void flow(const FlowCall& call) const override {
+    const Plan plan;
+    flow_of_network<T>(*network_, call, [&](std::int64_t run, int num_threads) {
+      return std::make_unique<NetworkRun<T, GD>>(*network_, plan.stop, GD{}, std::array<double, GD::kFields>{},
+                                                 call.starts + run * dim(), call.null_norms[run], zeros_, num_threads,
+                                                 call.token);
+    });
   }
 
   double accuracy(const double* w, ArrayView, const double*, int) const override {

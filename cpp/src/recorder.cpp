@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "eosfast/norm.hpp"
+
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
@@ -14,8 +16,14 @@ namespace {
 class Recording {
  public:
   Recording(Runner& run, std::int64_t num_steps, bool steady, const Schedule& schedule, const RecordOutput& out,
-            StopToken& token)
-      : run_(run), num_steps_(num_steps), steady_(steady), schedule_(schedule), out_(out), token_(token) {}
+            StopToken& token, Companion& companion)
+      : run_(run),
+        num_steps_(num_steps),
+        steady_(steady),
+        schedule_(schedule),
+        out_(out),
+        token_(token),
+        companion_(companion) {}
 
   SingleOutcome go() {
     if (steady_ && num_steps_ >= kAnchor) anchor_ = older_anchor_ = run_.snapshot();
@@ -76,6 +84,10 @@ class Recording {
         record();
       } else {
         copy_row(known->second, next_record_);
+        if (out_.distance_to_flow) {
+          stand_on(next_record_);
+          write_distance(row_ - 1);
+        }
       }
       next_record_ = schedule_.at_or_after(next_record_ + 1, num_steps_);
     }
@@ -110,7 +122,22 @@ class Recording {
     if (row_ > 0 && out_.step[row_ - 1] == now()) return;
     out_.step[row_] = now();
     run_.write(out_, row_, out_.solves_at(now()));
+    if (out_.distance_to_flow) write_distance(row_);
     ++row_;
+  }
+
+  // ||w - flow at the matched time||; NaN once the flow has given up.
+  void write_distance(std::int64_t row) {
+    Flow& flow = *companion_.flow;
+    const double time = companion_.time_per_step * static_cast<double>(now());
+    double distance = std::numeric_limits<double>::quiet_NaN();
+    if (flow.advance(time, token_) == FlowStatus::pending) {
+      std::vector<double> w(static_cast<std::size_t>(run_.dim()));
+      run_.copy_w(w.data());
+      for (std::size_t i = 0; i < w.size(); ++i) w[i] -= flow.w()[i];
+      distance = norm_of(w);
+    }
+    out_.distance_to_flow[row] = distance;
   }
 
   void copy_row(std::int64_t from, std::int64_t step) {
@@ -135,6 +162,7 @@ class Recording {
   const Schedule& schedule_;
   const RecordOutput& out_;
   StopToken& token_;
+  Companion& companion_;
   Snapshot anchor_, older_anchor_;
   std::int64_t next_record_ = 0, row_ = 0;
   SingleOutcome outcome_;
@@ -143,8 +171,8 @@ class Recording {
 }  // namespace
 
 SingleOutcome record_run(Runner& run, std::int64_t num_steps, bool steady, const Schedule& schedule,
-                         const RecordOutput& out, StopToken& token) {
-  return Recording(run, num_steps, steady, schedule, out, token).go();
+                         const RecordOutput& out, StopToken& token, Companion& companion) {
+  return Recording(run, num_steps, steady, schedule, out, token, companion).go();
 }
 
 void write_eigenvalues(const RecordOutput& out, std::int64_t row, const double* values, double residual, bool converged,

@@ -4,8 +4,8 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-SingleOutcome train_family(const NeuronModels& family, const double* raw_model_fields, const TrainCall& call) {
-  return train_any(family, raw_model_fields, call);
+std::shared_ptr<Runner> runner_family(const NeuronModels& family, const double* raw_fields, const TrainCall& call) {
+  return runner_any(family, raw_fields, call);
 }
 
 std::int64_t sweep_family(const NeuronModels& family, const std::vector<const PreparedModel*>& models,

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "eosfast/families.hpp"
+#include "eosfast/lacking.hpp"
 #include "eosfast/small.hpp"
 #include "eosfast/spectrum/small.hpp"
 
@@ -17,7 +18,7 @@ template <class F>
 auto visit_at(const PreparedModel& prepared, const double* w, F&& f) {
   return visit_model(prepared.model, [&]<class M>(const M& model) {
     double fields[M::kFields + 1] = {};
-    M::derive(prepared.raw_fields.data(), fields);
+    model.derive(prepared.raw_fields.data(), fields);
     auto point = model.template point<double>();
     model.visit(point, w, fields);
     return f(model, point, static_cast<const double*>(fields));
@@ -90,9 +91,62 @@ double SmallModelDoor::accuracy(const double* w, ArrayView X, const double* y, i
   });
 }
 
+// Of a model with one output (DiagonalQuadratic): f(model, point, fields) with the forward pass at w done.
+template <class F>
+void at_output(const PreparedModel& prepared, const double* w, F&& f) {
+  visit_at(prepared, w, [&]<class M, class P>(const M& model, const P& point, const double* fields) {
+    if constexpr (requires { model.output(point); }) {
+      f(model, point, fields);
+    } else {
+      lacking("outputs");
+    }
+  });
+}
+
+std::ptrdiff_t SmallModelDoor::num_outputs() const {
+  return visit_model(prepared_.model, []<class M>(const M&) -> std::ptrdiff_t {
+    if constexpr (requires(const M& m, typename M::template Point<double> p) { m.output(p); }) return 1;
+    lacking("outputs");
+  });
+}
+
+void SmallModelDoor::residual(const double* w, double* out) const {
+  at_output(prepared_, w, [&](const auto& model, const auto& point, const double*) { *out = model.output(point); });
+}
+
+void SmallModelDoor::jvp(const double* w, const double* V, int k, double* out) const {
+  at_output(prepared_, w, [&](const auto& model, const auto& point, const double*) {
+    const std::ptrdiff_t size = model.dim();
+    for (std::ptrdiff_t c = 0; c < k; ++c) {
+      out[c] = 0.0;
+      for (std::ptrdiff_t i = 0; i < size; ++i) out[c] = fma(model.output_slopes(point)[i], V[c * size + i], out[c]);
+    }
+  });
+}
+
+void SmallModelDoor::vjp(const double* w, const double* U, int k, double* out) const {
+  at_output(prepared_, w, [&](const auto& model, const auto& point, const double*) {
+    const std::ptrdiff_t size = model.dim();
+    for (std::ptrdiff_t c = 0; c < k; ++c)
+      for (std::ptrdiff_t i = 0; i < size; ++i) out[c * size + i] = U[c] * model.output_slopes(point)[i];
+  });
+}
+
+void SmallModelDoor::curvature(const double* w, const double* u, const double* V, int k, double* out) const {
+  at_output(prepared_, w, [&](const auto& model, const auto&, const double* fields) {
+    const std::ptrdiff_t size = model.dim();
+    for (std::ptrdiff_t c = 0; c < k; ++c) {
+      model.multiply_output_hessian(fields, V + c * size, out + c * size);
+      for (std::ptrdiff_t i = 0; i < size; ++i) out[c * size + i] *= u[0];
+    }
+  });
+}
+
 SingleOutcome SmallModelDoor::train(const TrainCall& call) const {
-  return std::visit([&](const auto& family) { return train_family(family, prepared_.raw_fields.data(), call); },
-                    prepared_.model);
+  const auto run = std::visit(
+      [&](const auto& family) { return runner_family(family, prepared_.raw_fields.data(), call); }, prepared_.model);
+  Companion companion{call.out.distance_to_flow ? flow_from(call.w0) : nullptr, call.time_per_step};
+  return record_run(*run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token, companion);
 }
 
 std::int64_t SmallModelDoor::sweep(const std::vector<const Model*>& models, const SweepCall& call) const {
@@ -102,10 +156,8 @@ std::int64_t SmallModelDoor::sweep(const std::vector<const Model*>& models, cons
 }
 
 std::unique_ptr<Model> make_small_model(std::string_view name, const Config& config, int num_threads) {
-  bool known = false;
-  Types<SmallModel>::each([&]<class M>(std::type_identity<M>) { known = known || M::kName == name; });
-  if (!known) return nullptr;
-  return std::make_unique<SmallModelDoor>(prepare_model(name, config, num_threads));
+  std::optional<PreparedModel> prepared = prepare_model(name, config, num_threads);
+  return prepared ? std::make_unique<SmallModelDoor>(std::move(*prepared)) : nullptr;
 }
 
 }  // namespace EOSFAST_ISA

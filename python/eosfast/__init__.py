@@ -1,7 +1,8 @@
 """eosfast: gradient descent at the edge of stability, one run or a million.
 
-`train` does one run, `sweep` many, `lanczos` finds the largest eigenvalues of any symmetric operator; models,
-optimizers and options are small immutable objects; results are xarray Datasets.
+`train` does one run, `sweep` many, `gradient_flow` what they do in the limit of small steps, `lanczos` finds the
+largest eigenvalues of any symmetric operator; models, optimizers and options are small immutable objects; results are
+xarray Datasets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from eosfast._dispatch import isa
 from eosfast._version import __version__
 from eosfast.activations import HuberizedReLU, Leaky, activation
 from eosfast.datasets import Dataset
+from eosfast.flow import gradient_flow
 from eosfast.measures import FirstBelow, Mean
 from eosfast.models import (
     MLP,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "train",
     "sweep",
+    "gradient_flow",
     "lanczos",
     "spectral_density",
     "Record",

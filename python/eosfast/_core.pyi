@@ -74,14 +74,35 @@ def train(
     own: Sequence[str],
     stop: Mapping[str, float | bool],
     solve: Mapping[str, int | float],
+    time_per_step: float,
     num_threads: int,
     poll: Poll | None,
 ) -> dict[str, int]:
     """One run, recorded into `out` every `steps` (an int) or at `steps` (an array).
 
     `own` are the keys of `out` that are the model's own quantities; `solve` says how eigenvalues are found: `every` so
-    many steps (0 = at every record), `tol`, `seed`. `null_norm`: length of the part of the start that `w0` leaves out.
+    many steps (0 = at every record), `tol`, `seed`. `time_per_step` is that of the gradient flow that is followed for
+    the distance to it. `null_norm`: length of the part of the start that `w0` leaves out.
     Returns `status`, `num_steps_done`, `rows`, `steady_from` (-1 = not steady), `steady_period` (0 = not steady).
+    """
+
+def gradient_flow(
+    model: PreparedModel,
+    starts: Array,
+    null_norms: Array,
+    times: Array,
+    options: Mapping[str, float | int],
+    out: Mapping[str, NDArray[Any]],
+    own: Sequence[str],
+    solve: Mapping[str, int | float],
+    num_threads: int,
+    poll: Poll | None,
+) -> bool:
+    """Trajectories of the gradient flow from each row of `starts`, recorded into `out`, whose arrays begin with the
+    axes (run, time); returns if Ctrl-C was heard.
+
+    `options`: `rtol`, `atol`, `max_steps`. `out` also holds `status` (int8: completed 0, budget 1, stalled 2, diverged
+    3, interrupted 4, pending 5), `rows` and `num_steps` of each run; rows that are not reached stay as they are.
     """
 
 def sweep(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from eosfast.models.base import Model
     from eosfast.optimizers import Optimizer
 
+LABELLED_IN_FULL = 16
+"""Arrays of at most so many numbers are labels as they are."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -62,10 +65,16 @@ class Axis:
         """Return the values if they are numbers, else labels; equal labels of different objects are numbered."""
         if self.values.dtype != object:
             return self.values
-        labels = [str(value) if isinstance(value, str) else repr(value) for value in self.values]
+        labels = [_label(value) for value in self.values]
         if not isinstance(self.values[0], str) and len(set(labels)) < len(labels):
             labels = [f"{label} #{i}" for i, label in enumerate(labels)]
         return np.array(labels)
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return str(value.tolist()) if value.size <= LABELLED_IN_FULL else f"array of shape {value.shape}"
+    return str(value) if isinstance(value, str) else repr(value)
 
 
 @dataclass(frozen=True)
@@ -146,15 +155,16 @@ def _spec(name: str, spec: Any) -> tuple[str, Any]:
 def _structures(specs: Mapping[str, tuple[str, Any]], model: Model) -> tuple[Model, ...]:
     """Return one model for each combination of structural values in the grid; they decide which blocks w has."""
     bases: Iterable[Model] = (model,)
-    values: dict[str, dict[Any, None]] = {}
+    values: dict[str, list[Any]] = {}
     for name, (_, raw) in specs.items():
         key = name.removeprefix("model.")
         if name == "model":
-            bases = {tuple(getattr(one, key) for key in model.structural): one for one in _models(raw, model)}.values()
-        elif key in model.structural:
-            values[key] = dict.fromkeys(kinds(type(model))[key].check_all(f"grid[{name!r}]", raw).tolist())
+            bases = {one._structure(): one for one in _models(raw, model)}.values()
+        elif key in (*model.structural, *model.shaping):
+            checked = kinds(type(model))[key].check_all(f"grid[{name!r}]", raw)
+            values[key] = list({model._structure_of(key, value): value for value in checked.tolist()}.values())
     return tuple(
-        replace(base, **dict(zip(values, combination, strict=True)))
+        replace(base, **dict(zip(values, combination, strict=True))) if values else base
         for base in bases
         for combination in product(*values.values())
     )

@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 
     from eosfast.models.base import Model
 
-QUANTITIES = (
-    "loss",
-    "sharpness",
-    "hessian_eigs",
-    "grad_norm",
-    "weights",
-    "weight_norm",
-    "relative_progress",
-    "directional_smoothness",
-)
+POINT_QUANTITIES = ("loss", "sharpness", "hessian_eigs", "grad_norm", "weights", "weight_norm")
+"""What can be said of a single point of every model."""
+
+QUANTITIES = (*POINT_QUANTITIES, "relative_progress", "directional_smoothness", "distance_to_flow")
 """What can be recorded of every model, besides the model's own quantities."""
 
 
@@ -43,8 +37,9 @@ class Record(ValueObject):
     quantities : sequence of str
         Any of ``loss``, ``sharpness`` (the largest eigenvalue of the Hessian, with its certificate), ``hessian_eigs``
         (the k largest; it is ``sharpness`` that has the certificate of the first), ``grad_norm``, ``weights``,
-        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), and the model's own:
-        ``model.quantities``, such as ``accuracy``, ``margin``, ``ntk_sharpness``.
+        ``weight_norm``, ``relative_progress`` and ``directional_smoothness`` (see Notes), ``distance_to_flow`` (from
+        the gradient flow at the matched time), and the model's own: ``model.quantities``, such as ``accuracy``,
+        ``margin``, ``ntk_sharpness``.
     sharpness_every : int, optional
         Solve for eigenvalues, of Hessians and tangent kernels, only at recorded steps that are multiples of it; NaN in
         between. None = at every recorded step.
@@ -96,19 +91,23 @@ class Record(ValueObject):
         object.__setattr__(self, "quantities", names("quantities of Record", self.quantities))
 
 
-def check_quantities(record: Record, model: Model) -> None:
-    """Raise an error if `record` is no Record, or if `model` lacks a quantity of it or has fewer than k eigenvalues."""
+def check_quantities(
+    record: Record, model: Model, common: tuple[str, ...] = QUANTITIES, of: str = " of Record"
+) -> None:
+    """Raise an error if `record` is no Record, or if a quantity of it is neither `common` to all models nor one of
+    `model`, or if there are fewer than k eigenvalues.
+    """
     if not isinstance(record, Record):
         raise TypeError(f"record must be a Record, got {shown(record)}")
-    valid = (*QUANTITIES, *model.quantities)
+    valid = (*common, *model.quantities)
     for quantity in record.quantities:
         if quantity not in valid:
-            raise ValueError(f"quantities of Record must be among {one_of(quantity, valid)}, got {quantity!r}")
+            raise ValueError(f"quantities{of} must be among {one_of(quantity, valid)}, got {quantity!r}")
     if "hessian_eigs" in record.quantities and record.k > model.dim:
-        raise ValueError(f"k of Record must be at most {model.dim}, the dim of {model!r}, got {record.k}")
+        raise ValueError(f"k{of} must be at most {model.dim}, the dim of {model!r}, got {record.k}")
     if "ntk_eigs" in record.quantities and record.k > model._num_outputs:
         raise ValueError(
-            f"k of Record must be at most {model._num_outputs}, the number of outputs of {model!r}, got {record.k}"
+            f"k{of} must be at most {model._num_outputs}, the number of outputs of {model!r}, got {record.k}"
         )
 
 

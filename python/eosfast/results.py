@@ -33,6 +33,7 @@ PENDING = STATUS.index("pending")
 
 LONG_NAMES = {
     "step": "step",
+    "time": "time",
     "loss": "loss",
     "sharpness": "sharpness",
     "sharpness_residual": "residual of the sharpness",
@@ -45,6 +46,8 @@ LONG_NAMES = {
     "directional_smoothness": "directional smoothness",
     "weights": "weights",
     "accuracy": "accuracy",
+    "gfs_sharpness": "sharpness at the end of the gradient flow",
+    "distance_to_flow": "distance from the gradient flow",
     "residual": "residual f - y",
     "ntk_sharpness": "largest eigenvalue of the tangent kernel",
     "ntk_eigs": "largest eigenvalues of the tangent kernel",
@@ -83,6 +86,8 @@ def described(value: Any) -> Any:
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
+    if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
+        return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
     if isinstance(value, (np.ndarray, np.generic)):
         return described(value.tolist())
     if isinstance(value, dict):
@@ -96,12 +101,23 @@ def described(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
 
 
-def _checksum(*arrays: NDArray[Any]) -> str:
+def _checksum(*values: Any) -> str:
     import hashlib  # on first use
 
     digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
+
+    def take(value: Any) -> None:
+        if isinstance(value, ValueObject):
+            digest.update(type(value).__name__.encode())
+            for held in value._values():
+                take(held)
+        elif isinstance(value, np.ndarray):
+            digest.update(np.ascontiguousarray(value).data)
+        else:
+            digest.update(repr(value).encode())
+
+    for value in values:
+        take(value)
     return digest.hexdigest()
 
 
@@ -141,17 +157,25 @@ def parameter_labels(model: Model) -> NDArray[Any]:
     return np.array(list(parameters)) if all(shape == () for shape in parameters.values()) else np.arange(model.dim)
 
 
-def trajectory(model: Model, columns: Mapping[str, NDArray[Any]], attrs: Mapping[str, Any]) -> xarray.Dataset:
-    """Return the result of `train`, a row for each recorded step. `columns` holds `step` and an array per quantity."""
+def trajectory(
+    model: Model, dims: tuple[str, ...], columns: Mapping[str, NDArray[Any]], attrs: Mapping[str, Any]
+) -> xarray.Dataset:
+    """Return the result of `train` or `gradient_flow`. The last of `dims` is the name of a column, its coordinate; the
+    other columns are quantities whose first axes are `dims`.
+    """
     import xarray
 
     extra = {"weights": ("parameter",), "hessian_eigs": ("eig",)}
     own = {name: model._quantity_dim(name, 1) for name in columns if name in model.quantities}
     extra |= {name: (dim[0],) for name, dim in own.items() if dim}
-    variables = {name: _variable(name, ("step", *extra.get(name, ())), values) for name, values in columns.items()}
+    along = dims[-1]
+    variables = {
+        name: _variable(name, (along,) if name == along else (*dims, *extra.get(name, ())), values)
+        for name, values in columns.items()
+    }
     if "weights" in columns:
         variables["parameter"] = _variable("parameter", ("parameter",), parameter_labels(model))
-    coordinates = {name: variables.pop(name) for name in ("step", "parameter") if name in variables}
+    coordinates = {name: variables.pop(name) for name in (along, "parameter") if name in variables}
     return xarray.Dataset(variables, coordinates, attrs)
 
 

@@ -76,8 +76,6 @@ class Runs:
         self.seed_axis, self.whole = grid.axis("run", "seed"), grid.axis("run", "model")
         self.field_axes = [axis for axis in grid.axes if axis.target.place == "model"]
         self.block_axes = {axis.target.key: axis for axis in grid.axes if axis.target.place == "w"}
-        known = (*model.lane_fields(), *model.structural)
-        self.data_fields = tuple(item.name for item in fields(model) if item.name not in known)
         for item in fields(optimizer):
             if getattr(optimizer, item.name) is None and grid.axis("optimizer", item.name) is None:
                 raise ValueError(
@@ -90,12 +88,13 @@ class Runs:
     def boxes(self, region: tuple[slice, ...]) -> Iterator[Box]:
         """Yield boxes that together cover a region of the grid."""
         for index in product(*(_inside(self._segments(dim), part) for dim, part in enumerate(region))):
-            models, which = self._models(index)
-            columns = [*self._optimizer_columns(index), *self._lane_columns(index)]
-            if not self.model.in_lanes:
+            corner = self._model_at({dim: part.start for dim, part in enumerate(index)})
+            models, which = self._models(index, corner)
+            columns = list(self._optimizer_columns(index))
+            if not corner.in_lanes:
                 yield self._large_box(index, models, which, columns)
             else:
-                columns += self._weight_columns(index, models, which)
+                columns += [*self._lane_columns(index, corner), *self._weight_columns(index, models, which)]
                 yield Box(index, models, which if len(models) > 1 else None, columns)
 
     def _large_box(
@@ -106,7 +105,7 @@ class Runs:
         columns: list[NDArray[np.float64]],
     ) -> Box:
         """Return a box of runs that begin at whole vectors, each drawn once for all runs that share it."""
-        names = (*self.model.structural, *self.data_fields)
+        names = (*self.model.structural, *_data_fields(models[0]))
         axes = [axis for axis in self.field_axes if axis.target.key in names]
         dims = sorted({axis.dim for axis in (*axes, self.seed_axis, self.whole) if axis})
 
@@ -151,25 +150,27 @@ class Runs:
     @cached_property
     def _random(self) -> bool:
         """Whether the grid's seed draws data anew."""
+        if self.seed_axis is None:
+            return False
         candidates: list[Model] = list(self.whole.values) if self.whole else [self.model]
         for axis in self.field_axes:
-            if axis.target.key in self.data_fields:
+            if axis.target.key in _data_fields(self.model):
                 candidates += [replace(self.model, **{axis.target.key: value}) for value in axis.values]
-        return self.seed_axis is not None and any(model.is_random for model in candidates)
+        return any(model.is_random for model in candidates)
 
     def _segments(self, dim: int) -> list[slice]:
         """Cut a dimension where the compiled loop changes, and where fresh data would take too much memory."""
         keys: list[Any] = [()] * self.grid.shape[dim]
         for axis in self.field_axes:
-            if axis.dim == dim and axis.target.key in self.model.structural:
-                keys = [(*key, value) for key, value in zip(keys, axis.values.tolist(), strict=True)]
+            name = axis.target.key
+            if axis.dim == dim and name in (*self.model.structural, *self.model.shaping):
+                found = (self.model._structure_of(name, value) for value in axis.values.tolist())
+                keys = [(*key, structure) for key, structure in zip(keys, found, strict=True)]
         if self.whole and self.whole.dim == dim:
-            keys = [
-                (*key, *(getattr(one, name) for name in one.structural))
-                for key, one in zip(keys, self.whole.values, strict=True)
-            ]
-        if not self.model.in_lanes:  # starts are held while a box runs
-            at_once = max(1, DATA_AT_ONCE // (8 * self.model.dim))
+            keys = [(*key, *one._structure()) for key, one in zip(keys, self.whole.values, strict=True)]
+        large = [one.dim for one in self.grid.structures if not one.in_lanes]
+        if large:  # starts are held while a box runs
+            at_once = max(1, DATA_AT_ONCE // (8 * max(large)))
             keys = [(*key, i // at_once) for i, key in enumerate(keys)]
         if self._random and self.seed_axis and self.seed_axis.dim == dim:
             at_once = max(1, DATA_AT_ONCE // max(1, self.model.data_bytes))
@@ -179,26 +180,21 @@ class Runs:
             cuts.append(cuts[-1] + sum(1 for _ in group))
         return [slice(start, stop) for start, stop in pairwise(cuts)]
 
-    def _models(self, index: tuple[slice, ...]) -> tuple[list[Model], NDArray[np.int64]]:
+    def _models(self, index: tuple[slice, ...], corner: Model) -> tuple[list[Model], NDArray[np.int64]]:
         """Return the different models of a box, and which one each run has (broadcast). Numbers of a run are columns,
-        not models.
+        not models. `corner` is the model of the first run.
         """
-        axes = [axis for axis in self.field_axes if axis.target.key in self.data_fields]
-        axes += [
-            axis
-            for axis in (self.whole if self.data_fields else None, self.seed_axis if self._random else None)
-            if axis
-        ]
+        names = _data_fields(corner)
+        axes = [axis for axis in self.field_axes if axis.target.key in names]
+        axes += [axis for axis in (self.whole if names else None, self.seed_axis if self._random else None) if axis]
         dims = sorted({axis.dim for axis in axes})
-        models = [self._model_at(place, (*self.model.structural, *self.data_fields)) for place in _places(index, dims)]
+        models = [self._model_at(place) for place in _places(index, dims)] if dims else [corner]
         return models, _spread(np.arange(len(models)).reshape([_extent(index)[dim] for dim in dims]), dims, index)
 
-    def _model_at(self, place: Mapping[int, int], names: tuple[str, ...]) -> Model:
-        """Return the model at a place (dimension -> index), of the grid's fields only those in `names` set."""
+    def _model_at(self, place: Mapping[int, int]) -> Model:
+        """Return the model at a place (dimension -> index)."""
         model = self.whole.values[place[self.whole.dim]] if self.whole else self.model
-        changes = {
-            axis.target.key: axis.values[place[axis.dim]] for axis in self.field_axes if axis.target.key in names
-        }
+        changes = {axis.target.key: axis.values[place[axis.dim]] for axis in self.field_axes}
         if changes:
             model = replace(model, **changes)
         if self._random and self.seed_axis:
@@ -215,16 +211,22 @@ class Runs:
             axis = self.grid.axis("optimizer", item.name)
             yield self._along(axis, index) if axis else _constant(getattr(self.optimizer, item.name), index)
 
-    def _lane_columns(self, index: tuple[slice, ...]) -> Iterator[NDArray[np.float64]]:
-        for name in self.model.lane_fields():
+    def _lane_columns(self, index: tuple[slice, ...], corner: Model) -> Iterator[NDArray[np.float64]]:
+        """Yield the numbers of the lane fields, some for each field; `corner` is the model of the first run."""
+        for name in corner.lane_fields():
             axis = self.grid.axis("model", name)
-            if axis:
+            if axis and axis.values.dtype != object:
                 yield self._along(axis, index)
+                continue
+            if axis:
+                rows = [corner._lane_numbers(name, value) for value in axis.values[index[axis.dim]]]
             elif self.whole:
-                values = [float(getattr(one, name)) for one in self.whole.values[index[self.whole.dim]]]
-                yield _spread(np.array(values), [self.whole.dim], index)
+                rows = [one._lane_numbers(name, one._value(name)) for one in self.whole.values[index[self.whole.dim]]]
             else:
-                yield _constant(getattr(self.model, name), index)
+                rows = [corner._lane_numbers(name, corner._value(name))]
+            along = axis or self.whole
+            for column in np.array(rows, dtype=np.float64).T:
+                yield _spread(column, [along.dim], index) if along else _constant(column[0], index)
 
     def _weight_columns(
         self, index: tuple[slice, ...], models: list[Model], which: NDArray[np.int64]
@@ -257,14 +259,14 @@ class Runs:
         self, index: tuple[slice, ...], models: list[Model], which: NDArray[np.int64]
     ) -> list[NDArray[np.float64]]:
         """Return the columns of `init`: of each point's own model, with its own seed."""
-        names = (*self.data_fields, *self.model.init_fields)
+        data_fields = _data_fields(models[0])
+        names = (*data_fields, *self.model.init_fields)
         axes = [axis for axis in self.field_axes if axis.target.key in names]
         dims = sorted({axis.dim for axis in (*axes, self.seed_axis, self.whole) if axis})
-        lane_names = (*self.model.structural, *self.model.init_fields)
         starts = []
         for place in _places(index, dims):
             inside = tuple(place[dim] - part.start for dim, part in enumerate(index))
-            model = models[which[inside]] if self.data_fields else self._model_at(place, lane_names)
+            model = models[which[inside]] if data_fields else self._model_at(place)
             seed = int(self.seed_axis.values[place[self.seed_axis.dim]]) if self.seed_axis else self.seed
             starts.append(model.init(seed))
         values = np.array(starts).reshape([*(_extent(index)[dim] for dim in dims), -1])
@@ -275,6 +277,12 @@ def _inside(segments: list[slice], part: slice) -> list[slice]:
     """Return what of the segments is inside `part`."""
     cut = [slice(max(one.start, part.start), min(one.stop, part.stop)) for one in segments]
     return [one for one in cut if one.start < one.stop]
+
+
+def _data_fields(model: Model) -> tuple[str, ...]:
+    """Return the fields that are data: neither numbers of a run nor structural."""
+    known = (*model.lane_fields(), *model.structural)
+    return tuple(item.name for item in fields(model) if item.name not in known)
 
 
 def _extent(index: tuple[slice, ...]) -> tuple[int, ...]:

@@ -88,6 +88,11 @@ def train(
     became too large or was not finite, the last record is that iterate; ``steady`` the iterate repeats bitwise, and the
     rest of the run was filled in exactly; ``interrupted`` Ctrl-C, everything up to there is returned.
 
+    ``distance_to_flow`` is ``||w_t - w(lr t)||``, w(.) the gradient flow from the same start, followed alongside with
+    the tolerances of `gradient_flow`; with momentum it is taken at the time ``lr t / (1 - momentum)``, because a ball
+    that moves slowly has the velocity ``-lr grad / (1 - momentum)`` per step. NaN from where the flow has taken a
+    million steps.
+
     Memory is that of the record, whatever `num_steps` is.
 
     Examples
@@ -115,7 +120,7 @@ def train(
     }
     source = Provenance({"verb": "train", **given}, seed, threads(num_threads))
     inner = model._inner(start)
-    out = _storage(model, record, rows_needed(steps, num_steps), inner.size)
+    out = storage(model, record, (rows_needed(steps, num_steps),), inner.size)
     with reporter(progress, num_steps, "step") as poll:
         outcome = core.train(
             model._prepared(),
@@ -129,12 +134,18 @@ def train(
             [name for name in record.quantities if name not in QUANTITIES],
             rules(stop),
             {"every": record.sharpness_every or 0, "tol": float(record.tol), "seed": seed},
+            _time_per_step(optimizer),
             source.num_threads,
             poll,
         )
         if poll:
             poll(outcome["num_steps_done"])
     return _result(model, optimizer, start, inner, out, outcome, source)
+
+
+def _time_per_step(optimizer: Optimizer) -> float:
+    """Return the time that the gradient flow takes where the optimizer takes a step: lr, and lr/(1 - momentum)."""
+    return float(getattr(optimizer, "lr", math.nan) / (1 - getattr(optimizer, "momentum", 0.0)))
 
 
 def checked_model(model: object) -> Model:
@@ -158,19 +169,21 @@ def checked_stop(stop: object) -> Stop:
     return stop
 
 
-def _storage(model: Model, record: Record, rows: int, inner_dim: int) -> dict[str, NDArray[Any]]:
-    """Return an array for each quantity, with a row for each record; weights in the core's coordinates."""
+def storage(model: Model, record: Record, rows: tuple[int, ...], inner_dim: int) -> dict[str, NDArray[Any]]:
+    """Return an array for each quantity, its first axes are `rows`; weights in the core's coordinates."""
     own = {name: model._quantity_dim(name, record.k) for name in record.quantities if name not in QUANTITIES}
     widths = {"weights": (inner_dim,), "hessian_eigs": (record.k,)}
     widths |= {name: (dim[1],) for name, dim in own.items() if dim}
     dtypes: dict[str, Any] = {"step": np.int64, **dict.fromkeys(record.quantities, np.float64)}
     if "sharpness" in dtypes:
         dtypes |= CERTIFICATE
-    shapes = {name: (rows, *widths.get(name, ())) for name in dtypes}
+    shapes = {name: (*rows, *widths.get(name, ())) for name in dtypes}
     wanted = sum(np.dtype(dtypes[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
     if "weights" in dtypes and inner_dim != model.dim:
-        wanted += 8 * rows * model.dim
-    require_memory(wanted, f"record of {rows} rows", "record less: a larger every, every='log2', or fewer quantities")
+        wanted += 8 * math.prod(rows) * model.dim
+    require_memory(
+        wanted, f"record of {math.prod(rows)} rows", "record less: a larger every, every='log2', or fewer quantities"
+    )
     return {name: np.empty(shapes[name], dtypes[name]) for name in dtypes}
 
 
@@ -197,4 +210,4 @@ def _result(
     }
     if status == "steady":
         attrs |= {"steady_from": outcome["steady_from"], "steady_period": outcome["steady_period"]}
-    return trajectory(model, columns, attrs | source.attrs())
+    return trajectory(model, ("step",), columns, attrs | source.attrs())

@@ -45,7 +45,11 @@ class ValueObject:
             object.__setattr__(self, name, kind.check(f"{name} of {type(self).__name__}", getattr(self, name)))
 
     def _values(self) -> list[Any]:
-        return [getattr(self, field.name) for field in fields(self)]
+        return [self._value(field.name) for field in fields(self)]
+
+    def _value(self, name: str) -> Any:
+        """Return what a field holds, in the form in which fields are compared."""
+        return getattr(self, name)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <limits>
 #include <string_view>
 
 #include "eosfast/lanes.hpp"
@@ -49,6 +50,16 @@ int num_raw_fields(const M& model) {
 
 template <class M>
 concept SmallLandscape = SmallLandscapeOver<M, double> && (!M::kSideBySide || SmallLandscapeOver<M, Lanes>);
+
+// One of the model's own quantities: double own(name, point, w, fields), in the models that have some.
+template <class M, class Point>
+double own_quantity(const M& model, std::string_view name, const Point& point, const double* w, const double* fields) {
+  if constexpr (requires { model.own(name, point, w, fields); }) {
+    return model.own(name, point, w, fields);
+  } else {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+}
 
 // An update rule w, state -> w, state that is linear in (w, state, gradient), or in the direction of the gradient: the
 // same rule then moves tangent vectors (optimizers.hpp).

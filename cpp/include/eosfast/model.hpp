@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "eosfast/config.hpp"
+#include "eosfast/dynamics/flow.hpp"
 #include "eosfast/grid.hpp"
 #include "eosfast/measures.hpp"
 #include "eosfast/record.hpp"
@@ -28,6 +29,7 @@ struct TrainCall {
   const Schedule& schedule;
   const RecordOutput& out;
   StopToken& token;
+  double time_per_step;  // of the gradient flow that the run is compared with
 };
 
 struct SweepCall {
@@ -53,6 +55,9 @@ class Model {
   virtual SingleOutcome train(const TrainCall& call) const = 0;
   // All models are of one type. Returns how many runs are finished.
   virtual std::int64_t sweep(const std::vector<const Model*>& models, const SweepCall& call) const = 0;
+
+  // Many trajectories of the gradient flow.
+  virtual void flow(const FlowCall& call) const = 0;
 
   // Share of the signs that are right on X (n, d), y, or on the model's own data where they are null.
   virtual double accuracy(const double* w, ArrayView X, const double* y, int num_threads) const;

@@ -40,6 +40,7 @@ struct RecordOutput {
   double *relative_progress = nullptr, *directional_smoothness = nullptr;
   double* weights = nullptr;       // (rows, dim)
   double* hessian_eigs = nullptr;  // (rows, k)
+  double* distance_to_flow = nullptr;
   int k = 1;
   double *sharpness = nullptr, *sharpness_residual = nullptr;
   bool* sharpness_converged = nullptr;

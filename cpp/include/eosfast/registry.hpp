@@ -2,6 +2,7 @@
 // model" follow from it; a new model is its header, its line here, its Python dataclass and its NumPy reference.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "eosfast/concepts.hpp"
 #include "eosfast/config.hpp"
 #include "eosfast/models/curved_valley.hpp"
+#include "eosfast/models/diagonal_quadratic.hpp"
 #include "eosfast/models/mean_model.hpp"
 #include "eosfast/models/scalar_1d.hpp"
 #include "eosfast/models/scalar_product.hpp"
@@ -31,10 +33,11 @@ using NeuronModels = std::variant<SingleNeuron<SquareRootLoss>, SingleNeuron<Log
                                   SingleNeuron<HuberLoss>, SingleNeuron<PowerLoss>>;
 using ProductModels =
     std::variant<ScalarProduct<2>, ScalarProduct<3>, ScalarProduct<4>, ScalarProduct<0>, MeanModel, ThresholdNeuron>;
+using QuadraticModels = std::variant<DiagonalQuadratic<2>>;
 using ToyModels = std::variant<Scalar1D<SquareRootLoss>, Scalar1D<LogCoshLoss>, Scalar1D<LogisticLoss>,
                                Scalar1D<HuberLoss>, Scalar1D<PowerLoss>, Scalar1D<QuarticLoss>, SelfStabilization,
-                               CurvedValley<false>, CurvedValley<true>, ScaleInvariant>;
-using SmallModel = std::variant<NeuronModels, ProductModels, ToyModels>;
+                               CurvedValley<false>, CurvedValley<true>, ScaleInvariant, DiagonalQuadratic<0>>;
+using SmallModel = std::variant<NeuronModels, ProductModels, QuadraticModels, ToyModels>;
 
 namespace detail {
 template <class M>
@@ -72,6 +75,8 @@ template <class M>
 SmallModel family_of(M model) {
   if constexpr (detail::holds<M>(static_cast<NeuronModels*>(nullptr))) {
     return NeuronModels(std::move(model));
+  } else if constexpr (detail::holds<M>(static_cast<QuadraticModels*>(nullptr))) {
+    return QuadraticModels(std::move(model));
   } else if constexpr (detail::holds<M>(static_cast<ProductModels*>(nullptr))) {
     return ProductModels(std::move(model));
   } else {
@@ -88,20 +93,21 @@ auto visit_model(const SmallModel& small, F&& f) {
 // A model ready to run, with the numbers that a sweep may replace run by run.
 struct PreparedModel {
   SmallModel model;
-  std::vector<double> raw_fields;  // in the order of kFieldNames
+  std::vector<double> raw_fields;  // a number for each of kFieldNames, or the raw_numbers() of the model
 };
 
-inline PreparedModel prepare_model(std::string_view name, const Config& config, int num_threads) {
-  PreparedModel out;
-  bool found = false;
+// The first small model of this name that matches, if there is one.
+inline std::optional<PreparedModel> prepare_model(std::string_view name, const Config& config, int num_threads) {
+  std::optional<PreparedModel> out;
   Types<SmallModel>::each([&]<class M>(std::type_identity<M>) {
-    if (found || M::kName != name || !M::matches(config)) return;  // the first that matches
-    found = true;
-    out.model = family_of(M::make(config, num_threads));
-    for (const std::string_view field : M::kFieldNames) out.raw_fields.push_back(config.number(field));
+    if (out || M::kName != name || !M::matches(config)) return;
+    out.emplace(family_of(M::make(config, num_threads)));
+    if constexpr (requires { M::raw_numbers(config); }) {
+      out->raw_fields = M::raw_numbers(config);
+    } else {
+      for (const std::string_view field : M::kFieldNames) out->raw_fields.push_back(config.number(field));
+    }
   });
-  if (!found)
-    throw std::logic_error("no model \"" + std::string(name) + "\" fits this configuration; this is a bug in eosfast");
   return out;
 }
 

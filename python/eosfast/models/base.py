@@ -11,7 +11,7 @@ initialisation; a field is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +40,8 @@ class Model(ValueObject):
     ----------
     structural : tuple of str
         Fields that select another compiled loop or change `dim`.
+    shaping : tuple of str
+        Fields that may do so, depending on what they hold.
     init_fields : tuple of str
         Lane fields on which the law of `init` depends.
     quantities : tuple of str
@@ -47,6 +49,7 @@ class Model(ValueObject):
     """
 
     structural: ClassVar[tuple[str, ...]] = ()
+    shaping: ClassVar[tuple[str, ...]] = ()
     init_fields: ClassVar[tuple[str, ...]] = ()
     quantities: ClassVar[tuple[str, ...]] = ()
 
@@ -298,6 +301,18 @@ class Model(ValueObject):
     def lane_fields(self) -> tuple[str, ...]:
         """Return the fields that may differ from run to run within one call of the core."""
         return tuple(core.registry()["models"][type(self).__name__])
+
+    def _lane_numbers(self, name: str, value: Any) -> Sequence[float]:
+        """Return the numbers that a run has where the lane field `name` holds `value`."""
+        return (float(value),)
+
+    def _structure(self) -> tuple[Any, ...]:
+        """Return what decides on the compiled loop and on the blocks of w, hashable."""
+        return tuple(getattr(self, name) for name in self.structural)
+
+    def _structure_of(self, name: str, value: Any) -> Any:
+        """Return what the value of a field has to do with that: None if nothing."""
+        return value if name in self.structural else None
 
     def _quantity_dim(self, name: str, k: int) -> tuple[str, int] | None:
         """Return the dimension that a quantity of the model's own has besides the step, and its size; None if it is a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,7 +13,15 @@ from eosfast.datasets import Dataset
 from eosfast.models.array_field import Array, ArrayField, Curvatures, diagonals
 from eosfast.models.large import LargeModel
 
+LARGEST_LANE_DIM = 8
+"""Models with so many weights at most run in the lanes of registers, if they have one output and a diagonal Q."""
+
+SHOWN_IN_FULL = 16
+"""Numbers that `repr` writes down; larger models are described."""
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from eosfast._core import PreparedModel
@@ -66,6 +74,8 @@ class QuadraticRegression(LargeModel):
     >>> bool(run.sharpness[-1] > run.sharpness[0])
     True
     """
+
+    shaping: ClassVar = ("Q",)
 
     Q: Curvatures = Curvatures()  # noqa: RUF009 - a descriptor
     y: ArrayField = ArrayField(Array(("D",)))  # noqa: RUF009
@@ -242,6 +252,32 @@ class QuadraticRegression(LargeModel):
     # -------------------------------------------------------------------------------------------------------- the model
 
     @property
+    def in_lanes(self) -> bool:
+        """Whether runs go side by side, each with its own Q, y and G: one output, a diagonal Q and at most 8 weights,
+        and arrays that were given.
+        """
+        return _fits_lanes(self._held) and not self.is_random
+
+    def lane_fields(self) -> tuple[str, ...]:
+        """Return the names of all fields if runs go side by side, else ()."""
+        return ("Q", "y", "G") if self.in_lanes else ()
+
+    def _lane_numbers(self, name: str, value: Any) -> Sequence[float]:
+        shape = {"Q": self._held.shape, "y": self.y.shape, "G": self.G.shape}[name]
+        if value is None:
+            return [0.0] * shape[-1]
+        numbers = diagonals(value) if name == "Q" and value.ndim == 3 else value
+        if numbers.shape != shape:
+            raise ValueError(f"{name} of QuadraticRegression must have shape {shape}, got {numbers.shape}")
+        return numbers.ravel().tolist()
+
+    def _structure(self) -> tuple[Any, ...]:
+        return (*self._held.shape[:2], self.in_lanes)
+
+    def _structure_of(self, name: str, value: Any) -> Any:
+        return (*value.shape[:2], _fits_lanes(diagonals(value))) if name == "Q" else None
+
+    @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Blocks of `w`: w (P,)."""
         return {"w": (int(self.G.shape[1]),)}
@@ -291,24 +327,34 @@ class QuadraticRegression(LargeModel):
     @property
     def data_bytes(self) -> int:
         """Memory that Q takes, here and in the core, about."""
-        return 2 * int(self.__dict__["_curvatures"].nbytes)
+        return 2 * self._held.nbytes
 
     def __repr__(self) -> str:
         recipe = self.recipe
         if recipe is not None:
             return f"QuadraticRegression.random({', '.join(f'{name}={value!r}' for name, value in recipe.items())})"
         D, P = self.G.shape
-        held = self.__dict__["_curvatures"]
-        if D == 1 and held.ndim == 2 and P <= 8 and not self.G.any():
-            return f"QuadraticRegression.diagonal({held[0].tolist()}, offset={-2.0 * self.y[0] + 0.0})"
-        return f"QuadraticRegression(D={D}, P={P}{', diagonal' if held.ndim == 2 else ''})"
+        if D == 1 and self._held.ndim == 2 and P <= SHOWN_IN_FULL and not self.G.any():
+            return f"QuadraticRegression.diagonal({self._held[0].tolist()}, offset={-2.0 * self.y[0] + 0.0})"
+        if D * P * P <= SHOWN_IN_FULL:
+            return f"QuadraticRegression({self.Q.tolist()}, {self.y.tolist()}, {self.G.tolist()})"
+        return f"QuadraticRegression(D={D}, P={P}{', diagonal' if self._held.ndim == 2 else ''})"
 
-    def _values(self) -> list[Any]:
-        return [self.__dict__["_curvatures"], self.y, self.G]
+    def _value(self, name: str) -> Any:
+        return self._held if name == "Q" else getattr(self, name)
+
+    @property
+    def _held(self) -> NDArray[np.float64]:
+        held: NDArray[np.float64] = self.__dict__["_curvatures"]
+        return held
 
     def _config(self) -> dict[str, Any]:
-        held = self.__dict__["_curvatures"]
-        return {"Q": held.reshape(len(held), -1), "y": self.y, "G": self.G}
+        in_lanes = float(self.in_lanes)
+        return {"Q": self._held.reshape(len(self._held), -1), "y": self.y, "G": self.G, "in_lanes": in_lanes}
 
     def _make(self) -> PreparedModel:
         return core.model("QuadraticRegression", self._config())
+
+
+def _fits_lanes(curvatures: NDArray[np.float64]) -> bool:
+    return curvatures.ndim == 2 and len(curvatures) == 1 and curvatures.shape[1] <= LARGEST_LANE_DIM

@@ -40,8 +40,17 @@ class ScalarProduct(Model):
     size above twice its inverse converges. For depth 2, gradient descent changes ``w1^2 - w2^2`` by the factor ``1 -
     lr^2 r^2``.
 
+    The quantity ``gfs_sharpness`` is the sharpness where the gradient flow from the present iterate ends. The flow
+    keeps all ``w_i^2 - w_j^2``, so that it ends in ``w_i^2 = w0_i^2 + s`` with the s at which their product is
+    target^2, also where the product has the wrong sign at first: the smallest factor, and no other, crosses zero. Only
+    where several factors share the smallest size and the sign is wrong the flow ends in a saddle, whose sharpness is
+    given (with two of them ``|target|`` times the others at the end, with more 0; derived here, as is target 0). NaN
+    where w is not finite.
+
     References
     ----------
+    Kreisler, Nacson, Soudry, Carmon (2023), "Gradient descent monotonically decreases the sharpness of gradient flow
+    solutions in scalar networks and beyond", arXiv 2305.13064.
     Chen, Bruna (2022), "On gradient descent convergence beyond the edge of stability", arXiv 2206.04172 (depth 2).
     Zhu, Wang, Wang, Zhou, Ge (2022), "Understanding edge-of-stability training dynamics with a minimalist example",
     arXiv 2210.03294 (depth 4, on the diagonal ``w1 = w3, w2 = w4``).
@@ -57,6 +66,7 @@ class ScalarProduct(Model):
     """
 
     structural: ClassVar = ("depth",)
+    quantities: ClassVar = ("gfs_sharpness",)
 
     depth: int = field(default=2, metadata=allowed(Integer(least=1, most=LARGEST_DEPTH)))
     target: float = field(default=1.0, metadata=allowed(Real()))

@@ -1,4 +1,5 @@
-"""Papers reproduced: for each, ``figures()`` (figures by name) and ``verify()`` (its predictions, checked).
+"""Papers reproduced: for each, ``figures()`` (figures by name) and ``verify()`` (its predictions, checked). `toys`
+gathers the small models of many.
 
 A paper's module loads on first use, so that naming the papers costs nothing.
 """
@@ -12,13 +13,13 @@ from .check import Check
 from .figure import PaperFigure
 
 if TYPE_CHECKING:
-    from eosfast.papers import ahn2023, cai2024, craciun2024
+    from eosfast.papers import ahn2023, cai2024, craciun2024, toys
 
-NAMES = ("ahn2023", "cai2024", "craciun2024")
+NAMES = ("ahn2023", "cai2024", "craciun2024", "toys")
 WITH_DATA = {"cai2024": "CIFAR-10"}
 """Papers whose ``figures(data)`` take a folder with a data set that is not ours to ship."""
 
-__all__ = ["Check", "PaperFigure", "NAMES", "WITH_DATA", "ahn2023", "cai2024", "craciun2024"]
+__all__ = ["Check", "PaperFigure", "NAMES", "WITH_DATA", "ahn2023", "cai2024", "craciun2024", "toys"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,11 +3,25 @@
 `single_neuron` treats f(x, y) = l(x*y), `mean_model` the mean model of a threshold neuron and the network behind it,
 `logistic` logistic regression with large step sizes, `margins` the margins of a classifier and of a data set, and
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
-in the limit. `linear_network` and `flat_minima` are about the minima of deep linear networks, `stability` about which
-minima of any model are stable, `scalar_product` about what comes beyond the step size at which none is.
-Nothing here uses the compiled core, so an agreement of the two is a test of both.
+in the limit. `flip` and `cubic` have the cycles that take the place of a minimum, `products` losses of a product,
+`catapult` and `self_stabilization` what brings the sharpness down, `sharpness_flows` where it drifts then, and
+`diagonal_network` diagonal linear networks. `linear_network` and `flat_minima` are about the minima of deep linear
+networks, `stability` about which minima of any model are stable, `scalar_product` about what comes beyond the step size
+at which none is. Nothing here uses the compiled core, so an agreement of the two is a test of both.
 """
 
+from .catapult import catapult_limit, catapult_step
+from .cubic import (
+    CUBIC_PHASES,
+    CubicPhases,
+    cubic_doublings,
+    cubic_lyapunov,
+    cubic_map,
+    cubic_slope,
+    cubic_two_cycle,
+    cubic_two_cycle_multiplier,
+)
+from .diagonal_network import diagonal_flow_limit, diagonal_network_sharpness
 from .edge_phase import (
     Acceleration,
     LeakyBounds,
@@ -19,6 +33,7 @@ from .edge_phase import (
     weight_norm_bound,
 )
 from .flat_minima import FlattestMinimum, critical_lr, flattest_minimum
+from .flip import doubling_cascade, flip_amplitude, flip_coefficient
 from .linear_network import (
     LinearProblem,
     balanced_eigenvalues,
@@ -62,6 +77,7 @@ from .mean_model import (
     smoothed_relu_inverse,
     stable_bias_limit,
 )
+from .products import paired_edge_gap, product_edge_gap, product_flow_limit, product_flow_sharpness
 from .rates import loss_rate, xor_counts, xor_rate
 from .scalar_product import (
     TwoCycle,
@@ -73,6 +89,8 @@ from .scalar_product import (
     two_cycle,
     two_cycle_limit,
 )
+from .self_stabilization import edge_arrival, edge_mean, stabilization_energy, stabilization_period, stabilization_step
+from .sharpness_flows import effective_lr, sphere_drift, sphere_oscillation, valley_drift
 from .single_neuron import (
     Shape,
     edge_gap,
@@ -99,20 +117,22 @@ from .two_layer import (
 )
 
 __all__ = [
-    "STRICTLY_UNSTABLE",
-    "STRONGLY_STABLE",
-    "WEAKLY_STABLE",
     "Acceleration",
+    "CUBIC_PHASES",
     "Constants",
+    "CubicPhases",
     "FlattestMinimum",
     "HardMargin",
     "LeakyBounds",
     "LinearProblem",
     "LogisticMinimum",
     "PhaseTimes",
+    "STRICTLY_UNSTABLE",
+    "STRONGLY_STABLE",
     "Shape",
     "Stability",
     "TwoCycle",
+    "WEAKLY_STABLE",
     "accelerated_step",
     "alignment_bound",
     "asymptotic_grad_norm",
@@ -124,13 +144,29 @@ __all__ = [
     "bounded_area",
     "bounded_mass",
     "bounded_start",
+    "catapult_limit",
+    "catapult_step",
     "critical_lr",
+    "cubic_doublings",
+    "cubic_lyapunov",
+    "cubic_map",
+    "cubic_slope",
+    "cubic_two_cycle",
+    "cubic_two_cycle_multiplier",
+    "diagonal_flow_limit",
+    "diagonal_network_sharpness",
+    "doubling_cascade",
+    "edge_arrival",
     "edge_bias",
     "edge_bias_limit",
     "edge_gap",
     "edge_gap_factor",
     "edge_lr",
+    "edge_mean",
+    "effective_lr",
     "flattest_minimum",
+    "flip_amplitude",
+    "flip_coefficient",
     "flow_bias_limit",
     "flow_regime_sharpness",
     "hard_margin",
@@ -158,9 +194,13 @@ __all__ = [
     "origin_sharpness",
     "oscillation_envelope",
     "output_envelope",
+    "paired_edge_gap",
     "period_doublings",
     "phase_times",
     "phase_transition_bound",
+    "product_edge_gap",
+    "product_flow_limit",
+    "product_flow_sharpness",
     "psi",
     "regime_sharpness",
     "slow_line",
@@ -168,7 +208,12 @@ __all__ = [
     "smoothed_margin",
     "smoothed_relu",
     "smoothed_relu_inverse",
+    "sphere_drift",
+    "sphere_oscillation",
     "stability_class",
+    "stabilization_energy",
+    "stabilization_period",
+    "stabilization_step",
     "stable_bias_limit",
     "stable_loss_bounds",
     "stable_rate_bound",
@@ -177,6 +222,7 @@ __all__ = [
     "two_cycle",
     "two_cycle_limit",
     "two_layer_constants",
+    "valley_drift",
     "weight_norm_bound",
     "xor_counts",
     "xor_rate",

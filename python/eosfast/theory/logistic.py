@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .edge_phase import largest
+from .flip import doubling_cascade
 from .margins import hard_margin
 from .single_neuron import positive
 
@@ -268,8 +269,7 @@ def period_doublings(z: ArrayLike, num: int = 5) -> NDArray[np.float64]:
 
     Notes
     -----
-    The cycle of period p is followed by Newton's method from the step size of its birth on, until its multiplier
-    prod(1 - lr L''(w_i)) is -1; bisection.
+    By `doubling_cascade`: each cycle is followed until its multiplier prod(1 - lr L''(w_i)) is -1.
 
     References
     ----------
@@ -280,61 +280,11 @@ def period_doublings(z: ArrayLike, num: int = 5) -> NDArray[np.float64]:
     >>> period_doublings([1, 1, 1, -1], num=3).round(4).tolist()
     [10.6667, 14.0542, 15.0101]
     """
-    if not 1 <= num <= 8:
-        raise ValueError(f"num must be from 1 to 8, got {num!r}")
     z = np.asarray(z, dtype=np.float64)
     minimum = logistic_minimum(z)
-    found = [minimum.lr]
-    gap = 0.3 * minimum.lr
-    while len(found) < num:
-        found.append(_next_doubling(z, found[-1], gap, 2 ** len(found)))
-        gap = (found[-1] - found[-2]) / 4.669
-    return np.array(found)
 
+    def step(w: float, lr: float) -> tuple[float, float]:
+        here = np.array(w)
+        return w - lr * float(_slope(here, z)), 1.0 - lr * float(_curvature(here, z))
 
-class _Cycle(NamedTuple):
-    """A point of a cycle and the cycle's multiplier, prod(1 - lr L''(w_i))."""
-
-    w: float
-    multiplier: float
-
-
-def _cycle(z: NDArray[np.float64], lr: float, w: float, period: int) -> _Cycle:
-    """Return the cycle near ``w``, by Newton's method for a fixed point of ``period`` steps."""
-    for _ in range(50):
-        end, product = np.array(w), 1.0
-        for _ in range(period):
-            product *= 1.0 - lr * float(_curvature(end, z))
-            end = end - lr * _slope(end, z)
-        change = (float(end) - w) / (1.0 - product)
-        w += change
-        if abs(change) <= 1e-14 * max(abs(w), 1.0):
-            break
-    return _Cycle(w, product)
-
-
-def _next_doubling(z: NDArray[np.float64], lr: float, gap: float, period: int) -> float:
-    """Where the multiplier of the cycle of this period, born with 1 at ``lr``, has fallen to -1; about ``gap`` away."""
-    low = lr + gap / 16.0
-    w = np.array(0.5)
-    for _ in range(300 * period):
-        w = w - low * _slope(w, z)
-    cycle = _cycle(z, low, float(w), period)
-    for _ in range(200):
-        high = low + gap / 16.0
-        after = _cycle(z, high, cycle.w, period)
-        if not after.multiplier > -1.0:
-            break
-        low, cycle = high, after
-    else:
-        return math.nan
-    while high - low > 1e-13 * high:
-        middle = 0.5 * (low + high)
-        if not low < middle < high:
-            break
-        after = _cycle(z, middle, cycle.w, period)
-        if after.multiplier > -1.0:
-            low, cycle = middle, after
-        else:
-            high = middle
-    return 0.5 * (low + high)
+    return doubling_cascade(step, minimum.lr, 0.3 * minimum.lr, 0.5, num)

@@ -91,6 +91,12 @@ class Descent {
     write_step_quantities(out, row, static_cast<double>(fields_[0]), loss_here, pass_->loss(), grad_, next_grad);
   }
 
+  // At w, which no step led to.
+  void stand_at(const double* w) {
+    std::transform(w, w + w_.size(), w_.begin(), [](double x) { return static_cast<T>(x); });
+    moved();
+  }
+
   // One step. tangent (weights, then velocity), if given, is moved by the Jacobian of the step.
   void step(std::vector<double>* tangent = nullptr) {
     if (!look_ahead()) {
@@ -262,6 +268,8 @@ class NetworkRun final : public Runner {
       write_no_eigenvalues(out, row);
     }
   }
+  void copy_w(double* out) const override { std::copy(descent_.w().begin(), descent_.w().end(), out); }
+  void stand_at(const double* w) override { descent_.stand_at(w); }
 
   const Network<T>& network_;
   const Stop stop_;

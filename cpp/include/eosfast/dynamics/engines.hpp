@@ -12,9 +12,10 @@ namespace eosfast {
 inline namespace EOSFAST_ISA {
 
 template <class M, class O>
-SingleOutcome train_one(const M& model, const O& rule, const double* raw_model_fields, const TrainCall& call) {
-  SingleRun<M, O> run(model, call.plan, rule, rule_fields<O>(call.optimizer_fields), raw_model_fields, call.w0);
-  return record_run(run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token);
+std::shared_ptr<Runner> runner_one(const M& model, const O& rule, const double* raw_model_fields,
+                                   const TrainCall& call) {
+  return std::make_shared<SingleRun<M, O>>(model, call.plan, rule, rule_fields<O>(call.optimizer_fields),
+                                           raw_model_fields, call.w0);
 }
 
 template <class M, class O>
@@ -27,13 +28,13 @@ template <class M, class O>
 inline constexpr bool kIsDirect = !std::is_same_v<O, ModifiedGD> || !fits_indirect<M>;
 
 template <class Family>
-SingleOutcome train_any(const Family& family, const double* raw_model_fields, const TrainCall& call) {
+std::shared_ptr<Runner> runner_any(const Family& family, const double* raw_model_fields, const TrainCall& call) {
   return std::visit(
-      [&]<class M, class O>(const M& model, const O& rule) {
+      [&]<class M, class O>(const M& model, const O& rule) -> std::shared_ptr<Runner> {
         if constexpr (kIsDirect<M, O>) {
-          return train_one(model, rule, raw_model_fields, call);
+          return runner_one(model, rule, raw_model_fields, call);
         } else {
-          return train_indirect(Indirect(model), raw_model_fields, call);
+          return runner_indirect(Indirect(model), raw_model_fields, call);
         }
       },
       family, rule_of(call));

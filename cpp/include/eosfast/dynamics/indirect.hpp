@@ -46,7 +46,7 @@ inline constexpr Calls<Real> kCalls{
 
 class Indirect {
  public:
-  static constexpr int kMaxDim = 4, kRawFields = 4, kFields = 4;
+  static constexpr int kMaxDim = 8, kRawFields = 17, kFields = 17;
   static constexpr bool kSideBySide = true;
   static constexpr std::string_view kName = "a model behind calls";
 
@@ -55,8 +55,15 @@ class Indirect {
   explicit Indirect(const M& model)
       : model_(&model),
         dim_(model.dim()),
-        raw_fields_(M::kRawFields),
-        derive_([](const double* raw, double* fields) { M::derive(raw, fields); }),
+        raw_fields_(num_raw_fields(model)),
+        derive_(
+            [](const void* of, const double* raw, double* fields) { static_cast<const M*>(of)->derive(raw, fields); }),
+        own_([](const void* of, std::string_view name, const double* w, const double* f) {
+          const M& m = *static_cast<const M*>(of);
+          auto point = m.template point<double>();
+          m.visit(point, w, f);
+          return own_quantity(m, name, point, w, f);
+        }),
         single_(&kCalls<M, double>),
         lanes_(&kCalls<M, Lanes>) {
     static_assert(M::kMaxDim <= kMaxDim && M::kRawFields <= kRawFields && M::kFields <= kFields && M::kSideBySide);
@@ -71,7 +78,7 @@ class Indirect {
 
   int dim() const { return dim_; }
   int raw_fields() const { return raw_fields_; }
-  void derive(const double* raw, double* fields) const { derive_(raw, fields); }
+  void derive(const double* raw, double* fields) const { derive_(model_, raw, fields); }
 
   template <class Real>
   void visit(Point<Real>&, const Real*, const Real*) const {}
@@ -95,6 +102,9 @@ class Indirect {
   Real loss_bound(const Real& reach, const Real* f) const {
     return calls<Real>().loss_bound(model_, reach, f);
   }
+  double own(std::string_view name, const Point<double>&, const double* w, const double* f) const {
+    return own_(model_, name, w, f);
+  }
 
  private:
   template <class Real>
@@ -108,7 +118,8 @@ class Indirect {
 
   const void* model_;
   int dim_, raw_fields_;
-  void (*derive_)(const double* raw, double* fields);
+  void (*derive_)(const void* model, const double* raw, double* fields);
+  double (*own_)(const void* model, std::string_view name, const double* w, const double* fields);
   const Calls<double>* single_;
   const Calls<Lanes>* lanes_;
 };

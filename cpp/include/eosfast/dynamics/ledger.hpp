@@ -72,10 +72,8 @@ class Ledger {
     if (out_.weights)
       for (int k = 0; k < mover.model->dim(); ++k)
         std::memcpy(grid_.place(out_.weights, number) + k * out_.weight_stride, &run.w[k], sizeof run.w[k]);
-    if constexpr (requires { mover.model->accuracy(point, run.w); }) {
-      for (const auto& [name, array] : out_.own)
-        if (name == "accuracy") put(array, mover.model->accuracy(point, run.w));
-    }
+    for (const auto& [name, array] : out_.own)
+      put(array, own_quantity(*mover.model, name, point, run.w, run.model_fields()));
     if (out_.period)
       put(out_.period,
           static_cast<std::int64_t>(status == Status::diverged ? 0 : period_of<M, O>(run, mover.model->dim())));

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "eosfast/dynamics/flow.hpp"
 #include "eosfast/record.hpp"
 #include "eosfast/stop_token.hpp"
 
@@ -32,13 +34,23 @@ class Runner {
   virtual void write(const RecordOutput& out, std::int64_t row, bool solves) = 0;
 
   virtual std::ptrdiff_t dim() const = 0;
+  virtual void copy_w(double* out) const = 0;
+  // The iterate becomes w, whoever made it: for writing it only.
+  virtual void stand_at(const double* w) = 0;
   virtual Snapshot snapshot() const = 0;
   virtual bool is_at(const Snapshot& place) const = 0;  // bitwise, the step apart
   virtual void stand_on(const Snapshot& place) = 0;
 };
 
+// The gradient flow from the same start, if the distance to it is asked for: it is at time_per_step t when the run is
+// at step t.
+struct Companion {
+  std::unique_ptr<Flow> flow;
+  double time_per_step;
+};
+
 SingleOutcome record_run(Runner& run, std::int64_t num_steps, bool steady, const Schedule& schedule,
-                         const RecordOutput& out, StopToken& token);
+                         const RecordOutput& out, StopToken& token, Companion& companion);
 
 // The eigenvalues of a row, or what stands where they were not solved for.
 void write_eigenvalues(const RecordOutput& out, std::int64_t row, const double* values, double residual, bool converged,

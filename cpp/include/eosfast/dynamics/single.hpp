@@ -61,13 +61,13 @@ class SingleRun final : public Runner {
     }
     if (out.weight_norm) out.weight_norm[row] = norm(model.dim(), run_.w);
     if (out.weights) std::copy_n(run_.w, dim(), out.weights + row * dim());
-    if constexpr (requires { model.accuracy(point_, run_.w); }) {
-      for (const OwnQuantity& own : out.own)
-        if (own.name == "accuracy") own.data[row] = model.accuracy(point_, run_.w);
-    }
+    for (const OwnQuantity& own : out.own) own.data[row] = own_quantity(model, own.name, point_, run_.w, f);
     if (out.wants_eigenvalues()) solves ? solve(out, row) : write_no_eigenvalues(out, row);
     if (out.looks_a_step_ahead()) look_ahead(out, row);
   }
+
+  void copy_w(double* out) const override { std::copy_n(run_.w, dim(), out); }
+  void stand_at(const double* w) override { std::copy_n(w, dim(), run_.w); }
 
   Snapshot snapshot() const override {
     Snapshot out{now(), std::vector<std::byte>(size_of_w() + sizeof run_.state)};

@@ -13,6 +13,7 @@
 
 #include "eosfast/config.hpp"
 #include "eosfast/lanes.hpp"
+#include "eosfast/models/product_flow.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -107,6 +108,10 @@ struct ScalarProduct {
       for (int j = i + 1; j < dim(); ++j)
         H[i * dim() + j] = H[j * dim() + i] = fma(p.residual, product_without(w, i, j), Pi * product_without(w, j));
     }
+  }
+
+  double own(std::string_view /*gfs_sharpness*/, const Point<double>&, const double* w, const double* f) const {
+    return gfs_sharpness(dim(), w, f[0]);
   }
 
   template <class Real>

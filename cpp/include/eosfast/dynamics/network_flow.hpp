@@ -1,0 +1,52 @@
+// The gradient flow of a network: an explicit Runge-Kutta method of order 5 with an embedded one of order 4 (Dormand,
+// Prince 1980). Steps are at most 3.3 over the sharpness, where it is no longer stable. Positions are double, whatever
+// the precision of the gradient.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "eosfast/dynamics/flow.hpp"
+#include "eosfast/dynamics/recorder.hpp"
+#include "eosfast/networks/network.hpp"
+
+namespace eosfast {
+inline namespace EOSFAST_ISA {
+
+template <class T>
+class NetworkFlow final : public Flow {
+ public:
+  NetworkFlow(const Network<T>& network, const double* w0, const FlowOptions& options, int num_threads);
+
+  FlowStatus advance(double time, StopToken& token) override;
+  const double* w() const override { return w_.data(); }
+  std::int64_t num_steps() const override { return num_steps_; }
+
+ private:
+  using Vector = std::vector<double>;
+
+  void slope(const Vector& w, Vector& f);
+  double first_step();
+  // With step size h: the new w into next_, the mean square of its error in units of the tolerance is returned.
+  double stages(double h);
+  void step(double target);
+
+  const FlowOptions options_;
+  const std::unique_ptr<Pass<T>> pass_;
+  Vector w_, next_, f_[7];
+  std::vector<T> at_, grad_;
+  double time_ = 0.0, h_ = 0.0;
+  bool begun_ = false, held_ = false;  // held: the last step was rejected, the next one does not grow
+  std::int64_t num_steps_ = 0;
+  FlowStatus verdict_ = FlowStatus::pending;
+};
+
+// All trajectories of a call, a thread for each; a single one has all threads inside its products. make_runner(run,
+// num_threads) writes the rows.
+template <class T>
+void flow_of_network(const Network<T>& network, const FlowCall& call,
+                     const std::function<std::unique_ptr<Runner>(std::int64_t, int)>& make_runner);
+
+}  // namespace EOSFAST_ISA
+}  // namespace eosfast
