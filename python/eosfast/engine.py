@@ -10,14 +10,15 @@ import hashlib
 import pickle
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eosfast._dispatch import isa
-from eosfast.arguments import shown
-from eosfast.blocks import layout
+from eosfast.arguments import Flag, shown
+from eosfast.blocks import layout, shard_of
 from eosfast.progress import reporter
-from eosfast.store import Store
+from eosfast.store import Store, checked_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -184,55 +185,83 @@ def do_block(
     return True, None
 
 
-def in_parts(job: Job, crew: Crew, num_threads: int, poll: Callable[[int], object] | None) -> tuple[Arrays, bool]:
+@dataclass(frozen=True)
+class Ways:
+    """How a sweep is to be done, checked."""
+
+    path: Path | None
+    crew: Crew | None
+    part: tuple[int, int]
+    overwrite: bool
+    num_threads: int
+    """Of each block."""
+
+
+def checked(
+    store: object,
+    executor: object,
+    shard: object,
+    overwrite: object,
+    factory: object,
+    num_threads: int,
+    available: int,
+) -> Ways:
+    """Return the arguments of `eosfast.sweep` that say how; an executor's blocks have `num_threads` threads each, or 1,
+    those of this process the `available` ones.
+    """
+    replaces = bool(Flag().check("overwrite", overwrite))
+    part = shard_of(shard)
+    for name, given in (("shard", shard is not None), ("overwrite", replaces)):
+        if given and store is None:
+            raise ValueError(f"{name} needs a store, got store=None")
+    if executor is not None and not isinstance(executor, Executor):
+        raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {shown(executor)}")
+    if factory is not None and not callable(factory):
+        raise TypeError(f"executor_factory must be a function that makes an Executor, or None, got {shown(factory)}")
+    crew = None if executor is None and factory is None else (executor, factory)
+    path = None if store is None else checked_path(store)
+    return Ways(path, crew, part, replaces, max(1, num_threads) if crew else available)
+
+
+def in_parts(job: Job, ways: Ways, poll: Callable[[int], object] | None) -> tuple[Arrays, bool]:
     """Do a job by an executor, in memory; return the results and whether Ctrl-C ended that."""
-    blocks = layout(job, num_threads)
+    assert ways.crew is not None
+    blocks = layout(job, ways.num_threads)
     out = job.pending(job.whole())
 
     def deliver(block: int, arrays: Arrays | None) -> None:
         for name, values in (arrays or {}).items():
             out[name][blocks.region(block)] = values
 
-    elsewhere = Elsewhere(job, blocks, None, num_threads)
-    return out, elsewhere.go(crew, range(len(blocks)), deliver, poll=poll)
+    elsewhere = Elsewhere(job, blocks, None, ways.num_threads)
+    return out, elsewhere.go(ways.crew, range(len(blocks)), deliver, poll=poll)
 
 
 def into_store(
     job: Job,
-    path: Path,
-    part: tuple[int, int],
+    ways: Ways,
     *,
-    overwrite: bool,
-    crew: Crew | None,
-    num_threads: int,
     progress: bool,
     stopping: Callable[[], bool] = lambda: False,
     notes: dict[str, str] | None = None,
 ) -> xarray.Dataset:
-    """Do what is left of a part (number, of how many) of a job, into its store; return what is there then. `notes` are
-    attributes of a store that is made here.
+    """Do what is left of a part of a job, into its store; return what is there then. `notes` are attributes of a store
+    that is made here.
     """
-    store = Store.at(path, job, lambda: layout(job, num_threads), overwrite, notes)
-    mine = range(part[0], len(store.blocks), part[1])
+    assert ways.path is not None
+    store = Store.at(ways.path, job, lambda: layout(job, ways.num_threads), ways.overwrite, notes)
+    mine = range(ways.part[0], len(store.blocks), ways.part[1])
     todo = [block for block in mine if not store.done(block)]
     runs = sum(map(store.blocks.runs_in, mine))
     done_before = runs - sum(map(store.blocks.runs_in, todo))
     with reporter(progress, runs, "run", done_before) as poll:
-        if crew is None:
-            stopped = here(job, store, todo, num_threads=num_threads, poll=poll, stopping=stopping)
+        if ways.crew is None:
+            stopped = here(job, store, todo, num_threads=ways.num_threads, poll=poll, stopping=stopping)
         else:
-            elsewhere = Elsewhere(job, store.blocks, store, num_threads)
-            stopped = elsewhere.go(crew, todo, lambda block, arrays: None, poll=poll, stopping=stopping)
+            elsewhere = Elsewhere(job, store.blocks, store, ways.num_threads)
+            stopped = elsewhere.go(ways.crew, todo, lambda block, arrays: None, poll=poll, stopping=stopping)
     if not stopped and all(map(store.done, range(len(store.blocks)))):
         store.finish()
     found = store.dataset()
     found.attrs["status"] = "interrupted" if stopped else found.attrs["status"]
     return found
-
-
-def checked_executor(executor: object, factory: object) -> None:
-    """Raise an error if one of them is not what it should be."""
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {shown(executor)}")
-    if factory is not None and not callable(factory):
-        raise TypeError(f"executor_factory must be a function that makes an Executor, or None, got {shown(factory)}")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from eosfast.arguments import Flag
-from eosfast.blocks import shard_of
-from eosfast.engine import checked_executor, in_parts, into_store
 from eosfast.job import Job
 from eosfast.progress import reporter
 from eosfast.resources import threads
 from eosfast.results import Provenance, table
 from eosfast.stop import Stop
-from eosfast.store import checked_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
     from os import PathLike
-    from pathlib import Path
 
     import xarray
     from numpy.typing import ArrayLike
@@ -134,29 +130,18 @@ def sweep(
     {'lr': 5, 'y': 6}
     """
     job = Job(model, optimizer, grid, w0, num_steps, measure, stop, seed)
-    place = _checked_place(store, shard, overwrite)
-    part = shard_of(shard)
-    checked_executor(executor, executor_factory)
-    source = Provenance(job.arguments(), job.seed, threads(num_threads))
-    crew = (executor, executor_factory) if executor or executor_factory else None
-    if place is not None:
-        each = max(1, num_threads) if crew else source.num_threads
-        return into_store(job, place, part, overwrite=overwrite, crew=crew, num_threads=each, progress=progress)
+    number = threads(num_threads)
+    if any(given is not None for given in (store, executor, shard, executor_factory)) or overwrite is not False:
+        from eosfast import engine  # on first use: few need executors and stores
+
+        ways = engine.checked(store, executor, shard, overwrite, executor_factory, num_threads, number)
+        if ways.path is not None:
+            return engine.into_store(job, ways, progress=progress)
+        run = partial(engine.in_parts, job, ways)
+    else:
+        run = partial(job.run, job.whole(), number)
+    source = Provenance(job.arguments(), job.seed, number)
     with reporter(progress, job.num_runs, "run") as poll:
-        if crew is None:
-            out, interrupted = job.run(job.whole(), source.num_threads, poll)
-        else:
-            out, interrupted = in_parts(job, crew, max(1, num_threads), poll)
+        out, interrupted = run(poll)
     attrs = {"status": "interrupted" if interrupted else "completed"} | job.threshold() | source.attrs()
     return table(job.space.dims, job.space.coordinates(), out, job.parameters(), attrs)
-
-
-def _checked_place(store: object, shard: object, overwrite: object) -> Path | None:
-    """Return the path of the store, if there is one."""
-    replaces = Flag().check("overwrite", overwrite)
-    if store is not None:
-        return checked_path(store)
-    for name, given in (("shard", shard is not None), ("overwrite", replaces)):
-        if given:
-            raise ValueError(f"{name} needs a store, got store=None")
-    return None

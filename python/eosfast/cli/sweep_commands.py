@@ -105,17 +105,8 @@ def _sweep(options: argparse.Namespace) -> int:
             return OK
         signals = _Signals()
         began = time.perf_counter()
-        found = engine.into_store(
-            job,
-            options.store,
-            part,
-            overwrite=options.overwrite,
-            crew=None,
-            num_threads=num_threads,
-            progress=True,
-            stopping=signals.heard,
-            notes=_git_state(options.spec),
-        )
+        ways = engine.Ways(options.store, None, part, options.overwrite, num_threads)
+        found = engine.into_store(job, ways, progress=True, stopping=signals.heard, notes=_git_state(options.spec))
     except (ValueError, TypeError) as error:
         raise CommandError(str(error)) from None
     print(_summary(store.counts_of(options.store)))
