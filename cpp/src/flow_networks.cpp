@@ -134,6 +134,30 @@ FlowStatus NetworkFlow<T>::advance(double time, StopToken& token) {
 }
 
 template <class T>
+void NetworkFlow<T>::save(StateWriter& out) const {
+  out.vector(w_);
+  out.vector(f_[0]);
+  out.number(time_);
+  out.number(h_);
+  out.number(begun_);
+  out.number(held_);
+  out.number(num_steps_);
+  out.number(verdict_);
+}
+
+template <class T>
+void NetworkFlow<T>::load(StateReader& in) {
+  in.vector(w_, w_.size());
+  in.vector(f_[0], w_.size());
+  time_ = in.number<double>();
+  h_ = in.number<double>();
+  begun_ = in.number<std::uint8_t>() != 0;
+  held_ = in.number<std::uint8_t>() != 0;
+  num_steps_ = in.number<std::int64_t>();
+  verdict_ = in.number<FlowStatus>();
+}
+
+template <class T>
 void flow_of_network(const Network<T>& network, const FlowCall& call,
                      const std::function<std::unique_ptr<Runner>(std::int64_t, int)>& make_runner) {
   const bool alone = call.num_runs == 1;

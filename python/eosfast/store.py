@@ -28,7 +28,7 @@ from eosfast._dispatch import isa
 from eosfast._version import __version__
 from eosfast.arguments import shown
 from eosfast.blocks import Blocks
-from eosfast.results import LONG_NAMES, STATUS
+from eosfast.results import LONG_NAMES, STATUS, differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ class Store:
         attributes = attributes_of(path)
         stored = json.loads(attributes["config"])
         wanted = json.loads(json.dumps(job.identity(), allow_nan=False))
-        different = _differences(stored, wanted)
+        different = differences(stored, wanted)
         if different:
             raise ValueError(
                 f"store {str(path)!r} holds another sweep, nothing was changed: {'; '.join(different)}. Name another "
@@ -259,17 +259,6 @@ def _attributes(job: Job, blocks: Blocks) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
-    """Return what differs between two configurations, one text for each."""
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        out = []
-        for key in dict.fromkeys([*stored, *wanted]):
-            inner = f"{name}.{key}" if name else str(key)
-            out += _differences(stored.get(key), wanted.get(key), inner)
-        return out
-    return [] if stored == wanted else [f"{name} is {shown(stored)} there and {shown(wanted)} here"]
 
 
 @contextmanager

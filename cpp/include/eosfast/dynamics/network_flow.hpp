@@ -22,6 +22,8 @@ class NetworkFlow final : public Flow {
   FlowStatus advance(double time, StopToken& token) override;
   const double* w() const override { return w_.data(); }
   std::int64_t num_steps() const override { return num_steps_; }
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   using Vector = std::vector<double>;
