@@ -62,13 +62,21 @@ class Checkpoint:
             self._prove_writable()
 
     @property
-    def finished(self) -> bool:
-        """Whether the run has ended: `outcome` is then all that there is to know."""
-        return self.outcome["status"] != PENDING
+    def finished(self) -> dict[str, int] | None:
+        """What the core told of the run when it ended; None if it has not."""
+        return None if self.outcome["status"] == PENDING else self.outcome
 
     def for_the_core(self) -> tuple[Callable[[bytes, dict[str, int]], float], float, bytes, int]:
         """Return what the core wants: whom to tell, after how many seconds, the state to go on from, its rows."""
         return self.keep, PERIOD, self.state, self.outcome["rows"]
+
+    @contextmanager
+    def continued(self) -> Iterator[None]:
+        """Name the file where the core finds that the state does not fit the run."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"checkpoint {str(self.path)!r} cannot be continued: {error}") from error
 
     def keep(self, state: bytes, outcome: dict[str, int]) -> float:
         """Renew the file. Return how many seconds to wait before the next time."""

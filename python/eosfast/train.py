@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,28 +142,25 @@ def train(
     out = storage(model, record, (rows_needed(steps, num_steps),), inner.size)
     saved = None if checkpoint is None else Checkpoint(checkpoint, source, out)
     done = saved.outcome["num_steps_done"] if saved else 0
-    with reporter(progress, num_steps, "step", done) as report:
+    with reporter(progress, num_steps, "step", done) as report, saved.continued() if saved else nullcontext():
         poll = None if report is None else lambda now: report(max(now - done, 0))
-        if saved and saved.finished:
-            outcome = saved.outcome
-        else:
-            outcome = core.train(
-                model._prepared(),
-                type(optimizer).__name__,
-                fields,
-                inner,
-                model._null_norm(start, inner),
-                num_steps,
-                steps,
-                out,
-                [name for name in record.quantities if name not in QUANTITIES],
-                rules(stop),
-                {"every": record.sharpness_every or 0, "tol": float(record.tol), "seed": seed},
-                _time_per_step(optimizer),
-                source.num_threads,
-                poll,
-                saved.for_the_core() if saved else None,
-            )
+        outcome = (saved and saved.finished) or core.train(
+            model._prepared(),
+            type(optimizer).__name__,
+            fields,
+            inner,
+            model._null_norm(start, inner),
+            num_steps,
+            steps,
+            out,
+            [name for name in record.quantities if name not in QUANTITIES],
+            rules(stop),
+            {"every": record.sharpness_every or 0, "tol": float(record.tol), "seed": seed},
+            _time_per_step(optimizer),
+            source.num_threads,
+            poll,
+            saved.for_the_core() if saved else None,
+        )
         if poll:
             poll(outcome["num_steps_done"])
     return _result(model, optimizer, start, inner, out, outcome, source)
