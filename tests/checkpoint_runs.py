@@ -34,13 +34,13 @@ CASES = {
         "w0": [1.0, 1.2, 0.7],
         "optimizer": eos.NormalizedGD(0.01),
         "num_steps": 2000,
-        "record": eos.Record([3, 5, 900, 901, 1500], ("weights", "directional_smoothness")),
+        "record": eos.Record(np.arange(3, 1950, 53), ("weights", "directional_smoothness")),
     },
     "a cycle that is filled in": {
         "model": eos.ScalarProduct(depth=2, target=1.0),
         "w0": [1.4, 1.0],
         "optimizer": eos.GD(0.9),
-        "num_steps": 9000,
+        "num_steps": 5000,
         "record": eos.Record(13, ("loss", "weights", "sharpness", "distance_to_flow"), sharpness_every=39),
     },
     "a toy, converged": {

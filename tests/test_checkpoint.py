@@ -13,6 +13,7 @@ import xarray as xr
 
 import eosfast as eos
 from checkpoint_runs import CASES, Stops, assert_same, in_folder, renew_often
+from eosfast._dispatch import core
 from reference import without_provenance
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -71,10 +72,10 @@ def test_the_fill_in_of_a_cycle_is_stopped_and_resumed(file, often, monkeypatch)
     expected = eos.train(**case)
     assert expected.attrs["status"] == "steady"
     stops = Stops(monkeypatch)
-    stops.left = 400
+    stops.left = 300
     run = eos.train(**case, checkpoint=file)
     assert run.attrs["status"] == "interrupted"
-    assert run.attrs["num_steps_done"] == run.step[-1] > expected.attrs["steady_from"] + 960
+    assert run.attrs["num_steps_done"] == run.step[-1] > expected.attrs["steady_from"] + 1920
     assert (np.diff(run.step) > 0).all()
     xr.testing.assert_identical(run.isel(step=slice(0, -1)).drop_attrs(), expected.sel(step=run.step[:-1]).drop_attrs())
     stops.left = -1
@@ -85,9 +86,9 @@ def test_the_fill_in_of_a_cycle_is_stopped_and_resumed(file, often, monkeypatch)
 def test_ctrl_c_at_any_time(name, file, monkeypatch):
     """What is returned is the beginning of the run, what is kept goes on, also without any renewal before."""
     record = CASES[name]["record"]
-    case = CASES[name] | {"num_steps": 400_000 if name == "neuron" else 2500, "stop": eos.Stop(steady=False)}
+    case = CASES[name] | {"num_steps": 6_000_000 if name == "neuron" else 6000, "stop": eos.Stop(steady=False)}
     expected = eos.train(**case)
-    inside = False
+    inside, done = False, 0
 
     def ring(*_):
         if inside:
@@ -104,6 +105,8 @@ def test_ctrl_c_at_any_time(name, file, monkeypatch):
                 inside = False
             except KeyboardInterrupt:  # it came outside of the run proper
                 continue
+            assert run.attrs["num_steps_done"] >= done  # nothing is lost, wherever it came
+            done = run.attrs["num_steps_done"]
             statuses.append(run.attrs["status"])
             shared = [t for t in run.step.values[:-1] if t % record.every == 0]
             np.testing.assert_array_equal(run.loss.sel(step=shared), expected.loss.sel(step=shared))
@@ -160,7 +163,7 @@ def killed_and_finished(name, file, moments):
 
 def test_sigkill(file):
     """Killed while the file is written, and between writing and renaming."""
-    killed_and_finished("network, float32", file, [("replace", 3), ("fsync", 4), ("replace", 1), ("fsync", 8)])
+    killed_and_finished("network, float32", file, [("fsync", 4), ("replace", 8)])
 
 
 @pytest.mark.slow
@@ -186,7 +189,7 @@ def test_a_finished_run_is_returned_at_once(file, monkeypatch):
     case = CASES["network, followed eigenvectors"]
     expected = eos.train(**case, checkpoint=file)
     content = file.read_bytes()
-    monkeypatch.setattr("eosfast.train.core", None)  # nothing is computed
+    monkeypatch.delattr(core, "train")  # nothing is computed
     assert_same(eos.train(**case, checkpoint=file), expected)
     assert file.read_bytes() == content
 

@@ -33,7 +33,7 @@ class Recording {
     Status status = keeper_ && !keeper_->earlier().empty() ? go_on() : begin();
     while (status == Status::pending && !cycle_) {
       if (next_record_ == now()) {
-        record();
+        record_next();
         next_record_ = schedule_.at_or_after(now() + 1, num_steps_);
       }
       status = interrupted(now()) ? Status::interrupted : slice();
@@ -81,12 +81,26 @@ class Recording {
     return Status::pending;
   }
 
-  // Whether to stop, asked between two records or slices. The checkpoint is renewed when it is time, and at a stop;
-  // not at one that came in the middle of a record: what is followed was left half-way there.
+  // The record that is due. If it is interrupted half-way, the checkpoint is renewed as if it had not begun.
+  void record_next() {
+    const bool may_change = keeper_ && out_.solves_at(now());
+    if (may_change) {
+      before_.clear();
+      run_.save(before_);
+    }
+    record();
+    if (!keeper_ || !token_.requested()) return;
+    --row_;
+    keep(now(), may_change ? before_ : followed());
+    ++row_;
+  }
+
+  // Whether to stop, asked between two records or slices. The checkpoint is renewed when it is time, and at a stop; at
+  // one that came in the middle of a record it has been, or, in a cycle, stays the last.
   bool interrupted(std::int64_t done) {
     if (token_.requested()) return true;
     const bool stop = token_.poll(done);
-    if (keeper_ && (stop || keeper_->is_due(token_.time()))) keep(done);
+    if (keeper_ && (stop || keeper_->is_due(token_.time()))) keep(done, followed());
     return token_.requested();
   }
 
@@ -156,8 +170,14 @@ class Recording {
     return behind.step;
   }
 
-  // All that the rest of the run depends on, but for the rows that there are.
-  void keep(std::int64_t done) {
+  StateWriter followed() const {
+    StateWriter out;
+    run_.save(out);
+    return out;
+  }
+
+  // All that the rest of the run depends on, but for the rows that there are. followed: what the run itself saves.
+  void keep(std::int64_t done, const StateWriter& followed) {
     StateWriter out;
     out.number(kForm);
     save(run_.snapshot(), out);
@@ -176,7 +196,7 @@ class Recording {
         out.number(row);
       }
     }
-    run_.save(out);
+    out.append(followed);
     if (companion_.flow) companion_.flow->save(out);
     SingleOutcome so_far;
     so_far.status = Status::pending;
@@ -279,6 +299,7 @@ class Recording {
   StopToken& token_;
   Companion& companion_;
   Keeper* const keeper_;
+  StateWriter before_;  // what the run itself saves, as it was before the last record
   Snapshot anchor_, older_anchor_;
   std::optional<Cycle> cycle_;
   std::int64_t next_record_ = 0, row_ = 0;

@@ -109,10 +109,9 @@ def train(
     and when the run ends. A resumed run is bit-identical to an uninterrupted one, whatever is recorded; only
     ``wall_seconds`` (the sum over all parts) and ``created`` differ. A run is the same if `model`, `optimizer`, start,
     `num_steps`, `record`, `stop`, `seed`, the version of eosfast and the instruction set are; `num_threads` and
-    `progress` may differ. After Ctrl-C, what there is is returned, and the same call continues; if it comes while an
-    eigenvalue is being solved for, from the last renewal. The file of a finished run stays, and the same call returns
-    its result at once. It holds the rows so far and the state (an ``.npz`` without pickles, with a SHA-256); it is for
-    one process at a time.
+    `progress` may differ. After Ctrl-C, what there is is returned, and the same call continues from there. The file of
+    a finished run stays, and the same call returns its result at once. It holds the rows so far and the state (an
+    ``.npz`` without pickles, with a SHA-256); it is for one process at a time.
 
     Examples
     --------

@@ -30,6 +30,8 @@ class StateWriter {
     number<std::uint64_t>(values.size());
     append(values.data(), values.size() * sizeof(T));
   }
+  void append(const StateWriter& other) { append(other.bytes_.data(), other.bytes_.size()); }
+  void clear() { bytes_.clear(); }
   const Bytes& bytes() const { return bytes_; }
 
  private:
