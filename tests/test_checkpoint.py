@@ -86,7 +86,7 @@ def test_the_fill_in_of_a_cycle_is_stopped_and_resumed(file, often, monkeypatch)
 def test_ctrl_c_at_any_time(name, file, monkeypatch):
     """What is returned is the beginning of the run, what is kept goes on, also without any renewal before."""
     record = CASES[name]["record"]
-    case = CASES[name] | {"num_steps": 6_000_000 if name == "neuron" else 6000, "stop": eos.Stop(steady=False)}
+    case = CASES[name] | {"num_steps": 3_000_000 if name == "neuron" else 6000, "stop": eos.Stop(steady=False)}
     expected = eos.train(**case)
     inside, done = False, 0
 

@@ -40,8 +40,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("finished", [True, False])
-@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize(("what", "finished"), [*((what, False) for what in OTHERS), ("seed", True)])
 def test_the_checkpoint_of_another_run_is_refused(what, finished, file, often, monkeypatch):
     case = CASES["neuron"]
     stops = Stops(monkeypatch)
@@ -97,7 +96,7 @@ def written(request, tmp_path_factory):
     return case, file.read_bytes()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_file_is_refused(written, file, data):
     case, content = written

@@ -45,7 +45,7 @@ std::optional<Keeper> keeper_from(const py::object& checkpoint, Listener& listen
       checkpoint.cast<std::tuple<py::object, double, py::bytes, std::int64_t>>();
   const std::string_view state = earlier;  // the tuple holds it until the run has ended
   return Keeper(
-      [&listener, store = store](const Bytes& bytes, const SingleOutcome& so_far) {
+      [&listener, store = store](const Bytes bytes, const SingleOutcome& so_far) {
         double wait = -1.0;
         listener.call([&] {
           const py::bytes copy(reinterpret_cast<const char*>(bytes.data()), bytes.size());

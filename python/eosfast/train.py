@@ -128,15 +128,8 @@ def train(
     check_quantities(record, model)
     steps = steps_to_record(record, num_steps)
     start = starting_point(model, w0, seed)
-    given = {
-        "model": model,
-        "optimizer": optimizer,
-        "w0": start,
-        "num_steps": num_steps,
-        "record": record,
-        "stop": stop,
-    }
-    source = Provenance({"verb": "train", **given}, seed, threads(num_threads))
+    given = {"verb": "train", "model": model, "optimizer": optimizer, "w0": start, "num_steps": num_steps}
+    source = Provenance({**given, "record": record, "stop": stop}, seed, threads(num_threads))
     inner = model._inner(start)
     out = storage(model, record, (rows_needed(steps, num_steps),), inner.size)
     saved = None if checkpoint is None else Checkpoint(checkpoint, source, out)

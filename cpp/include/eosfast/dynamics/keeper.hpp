@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <functional>
-#include <span>
 
 #include "eosfast/dynamics/saved_state.hpp"
 #include "eosfast/record.hpp"
@@ -17,17 +16,17 @@ class Keeper {
   using Clock = std::chrono::steady_clock;
   // Stores the state of a run that has come so far (empty at the end of a run), and returns how many seconds to wait
   // before the next time; negative: it could not, the run is to stop.
-  using Store = std::function<double(const Bytes& state, const SingleOutcome& so_far)>;
+  using Store = std::function<double(Bytes state, const SingleOutcome& so_far)>;
 
   // earlier: the state to go on from, empty at the start of a run; rows: so many have been written by then.
-  Keeper(Store store, double seconds, std::span<const std::byte> earlier, std::int64_t rows)
+  Keeper(Store store, double seconds, Bytes earlier, std::int64_t rows)
       : store_(std::move(store)), earlier_(earlier), rows_(rows), next_(after(seconds)) {}
 
-  std::span<const std::byte> earlier() const { return earlier_; }
+  Bytes earlier() const { return earlier_; }
   std::int64_t earlier_rows() const { return rows_; }
   bool is_due(Clock::time_point now) const { return now >= next_; }
   // False: the run is to stop.
-  bool keep(const Bytes& state, const SingleOutcome& so_far) {
+  bool keep(Bytes state, const SingleOutcome& so_far) {
     const double seconds = store_(state, so_far);
     next_ = after(seconds);
     return seconds >= 0.0;
@@ -39,7 +38,7 @@ class Keeper {
   }
 
   Store store_;
-  std::span<const std::byte> earlier_;
+  Bytes earlier_;
   std::int64_t rows_;
   Clock::time_point next_;
 };

@@ -3,6 +3,7 @@
 // error, never a read past the end.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,7 +17,7 @@
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
-using Bytes = std::vector<std::byte>;
+using Bytes = std::span<const std::byte>;
 
 class StateWriter {
  public:
@@ -30,22 +31,23 @@ class StateWriter {
     number<std::uint64_t>(values.size());
     append(values.data(), values.size() * sizeof(T));
   }
-  void append(const StateWriter& other) { append(other.bytes_.data(), other.bytes_.size()); }
-  void clear() { bytes_.clear(); }
-  const Bytes& bytes() const { return bytes_; }
+  void append(const StateWriter& other) { append(other.room_.data(), other.size_); }
+  void clear() { size_ = 0; }
+  Bytes bytes() const { return {room_.data(), size_}; }
 
  private:
   void append(const void* data, std::size_t size) {
-    const std::size_t before = bytes_.size();
-    bytes_.resize(before + size);
-    if (size > 0) std::memcpy(bytes_.data() + before, data, size);
+    if (room_.size() < size_ + size) room_.resize(std::max(size_ + size, 2 * room_.size()));
+    if (size > 0) std::memcpy(room_.data() + size_, data, size);
+    size_ += size;
   }
-  Bytes bytes_;
+  std::vector<std::byte> room_;  // kept when cleared: a state is written again and again
+  std::size_t size_ = 0;
 };
 
 class StateReader {
  public:
-  explicit StateReader(std::span<const std::byte> bytes) : left_(bytes) {}
+  explicit StateReader(Bytes bytes) : left_(bytes) {}
 
   template <class T>
   T number() {
@@ -84,7 +86,7 @@ class StateReader {
     if (size > 0) std::memcpy(out, left_.data(), size);
     left_ = left_.subspan(size);
   }
-  std::span<const std::byte> left_;
+  Bytes left_;
 };
 
 }  // namespace EOSFAST_ISA
