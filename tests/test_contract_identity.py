@@ -147,6 +147,35 @@ def test_given_arrays_are_copied():
     assert (model.loss([0.5, 0.5]), network.loss(np.full(4, 0.5))) == before
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_any_form_of_a_start_is_the_same_start(name):
+    model = models()[name]
+    w0 = np.random.default_rng(1).standard_normal(model.dim)
+    columns = np.stack([w0, -w0], axis=1)
+    run = eos.train(model, w0, eos.GD(0.1), num_steps=3, record=eos.Record(1, ("weights",)))
+    forms = {
+        "list": w0.tolist(),
+        "tuple": tuple(w0),
+        "a record": run.weights[0],
+        "a column": columns[:, 0],
+        "read-only": np.frombuffer(w0.tobytes()),
+        "the other byte order": w0.astype(">f8"),
+        "long double": w0.astype(np.longdouble),
+        "blocks": model.unpack(w0),
+        "lists of blocks": {block: value.tolist() for block, value in model.unpack(w0).items()},
+    }
+    flow = eos.gradient_flow(model, w0, times=[0.5], quantities=("weights",))
+    for form, start in forms.items():
+        again = eos.train(model, start, eos.GD(0.1), num_steps=3, record=eos.Record(1, ("weights",)))
+        np.testing.assert_array_equal(again.weights, run.weights, err_msg=form)
+        swept = eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=start, num_steps=3)
+        np.testing.assert_array_equal(swept.weights[0], run.weights[-1], err_msg=form)
+        flown = eos.gradient_flow(model, start, times=[0.5], quantities=("weights",))
+        np.testing.assert_array_equal(flown.weights, flow.weights, err_msg=form)
+    flows = eos.gradient_flow(model, run.weights, times=run.step[1:] * 0.1)  # from every record, at the matched times
+    assert dict(flows.sizes) == {"run": 4, "time": 3}
+
+
 # ------------------------------------------------------------------------------------------- numbers out of range
 
 

@@ -1,8 +1,8 @@
 """Any run of second-order regression and of deep linear networks, against definitions in plain NumPy.
 
 The models are given as the formulas of the interface say: ``z = y + G w + Q(w, w)/2`` with loss ``|z|^2/2``, and
-``loss_scale/2 |W_N ... W_1 X - Y|^2``. Outputs of a linear network are a polynomial of the weights that is of the first
-degree in each, so that differences of unit steps are its derivatives, up to rounding.
+``loss_scale/2 |W_N ... W_1 X - Y|^2``. Outputs of a linear network are linear in each layer,
+so that their derivatives are outputs too.
 """
 
 import dataclasses
@@ -71,21 +71,34 @@ def linear(widths, samples, seed):
     about = {"data": eos.Dataset(X.T, labels)} if samples else {"target": Y}
     ends = np.cumsum([0] + [a * b for a, b in pairwise(widths)])
 
-    def residual(w):
+    layer = np.repeat(np.arange(len(widths) - 1), np.diff(ends))
+
+    def outputs(w):
         f = X
         for (a, b), (start, end) in zip(pairwise(widths), pairwise(ends), strict=True):
             f = w[start:end].reshape(b, a) @ f
-        return (f - Y).T.ravel() if samples else (f - Y).ravel()
+        return f
+
+    def flat(f):
+        return f.T.ravel() if samples else f.ravel()
+
+    def derivative(w, *along):
+        """The outputs are linear in each layer: their derivative has a unit matrix in its place."""
+        w = np.where(np.isin(layer, layer[list(along)]), 0.0, w)
+        w[list(along)] = 1.0
+        return flat(outputs(w))
+
+    def residual(w):
+        return flat(outputs(w) - Y)
 
     def jacobian(w):
-        unit = np.eye(len(w))
-        return np.array([residual(w + e) - residual(w) for e in unit]).T
+        return np.array([derivative(w, i) for i in range(len(w))]).T
 
     def curvature(w):
-        unit = np.eye(len(w))
-        mixed = [[residual(w + e + f) - residual(w + e) - residual(w + f) + residual(w) for f in unit] for e in unit]
-        no_squares = 1 - np.eye(len(w))[:, :, None]
-        return np.moveaxis(np.array(mixed) * no_squares, 2, 0)
+        zero = np.zeros_like(flat(Y))
+        size = range(len(w))
+        mixed = [[derivative(w, i, j) if layer[i] != layer[j] else zero for j in size] for i in size]
+        return np.moveaxis(np.array(mixed), 2, 0)
 
     return eos.LinearNetwork(widths, loss_scale=scale, **about), Formula(scale, residual, jacobian, curvature)
 
@@ -106,6 +119,17 @@ OPTIMIZERS = st.one_of(
 RATES = st.floats(-3, 0.3).map(lambda power: float(10**power))
 LEVELS = st.none() | st.floats(1e-6, 1.0)
 STOPS = st.builds(eos.Stop, diverged=st.sampled_from([1e12, 3.0]), grad_norm=LEVELS, loss=LEVELS, steady=st.booleans())
+
+MEASURES = (
+    "loss",
+    "grad_norm",
+    "weights",
+    "max_loss",
+    "loss_increases",
+    "last_loss_increase",
+    eos.FirstBelow("loss", 0.3),
+    eos.FirstBelow("grad_norm", 0.1, name="flat"),
+)
 
 
 def step(optimizer, formula, w, v):
@@ -146,7 +170,7 @@ def test_values_at_any_point(pair, seed, size):
         assert spectrum.vectors.shape == (model.dim, k)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(pair=MODELS, optimizer=OPTIMIZERS, lr=RATES, seed=SEEDS, stop=STOPS, every=st.sampled_from([1, 3, "log2"]))
 def test_a_run_is_the_plain_loop(pair, optimizer, lr, seed, stop, every):
     model, formula = pair
@@ -197,25 +221,46 @@ def check_record(at, formula, w, k):
 
 @settings(max_examples=40)
 @given(pair=MODELS, optimizer=OPTIMIZERS, lr=RATES, seed=SEEDS, stop=STOPS, num_steps=st.sampled_from([0, 1, 33, 1000]))
-def test_a_run_of_a_sweep_has_the_bits_of_train(pair, optimizer, lr, seed, stop, num_steps):
+def test_a_run_of_a_sweep_is_that_of_train(pair, optimizer, lr, seed, stop, num_steps):
+    """Bit for bit, alone or beside others; its measures are those of the full record."""
     model, _ = pair
     w0 = np.random.default_rng(seed).standard_normal(model.dim)
     rates = [lr, 0.5 * lr, 3.0 * lr]
-    about = {"w0": model.unpack(w0), "num_steps": num_steps, "stop": stop, "measure": ("loss", "weights", "grad_norm")}
-    results = eos.sweep(model, optimizer, {"lr": rates}, num_threads=2, **about)
+    about = {"w0": model.unpack(w0), "num_steps": num_steps, "stop": stop}
+    results = eos.sweep(model, optimizer, {"lr": rates}, num_threads=2, measure=MEASURES, **about)
     meanings = results.status.attrs["flag_meanings"].split()
     for i, rate in enumerate(rates):
-        record = eos.Record(max(num_steps, 1), about["measure"])
-        run = eos.train(
-            model, w0, dataclasses.replace(optimizer, lr=rate), num_steps=num_steps, stop=stop, record=record
-        )
-        alone = eos.sweep(model, optimizer, {"lr": [rate]}, **about)
-        for name in about["measure"]:
-            wanted = run[name].values[-1].tobytes()
-            assert results[name].values[i].tobytes() == wanted, name
-            assert alone[name].values[0].tobytes() == wanted, name
+        rule = dataclasses.replace(optimizer, lr=rate)
+        record = eos.Record(1, ("loss", "weights", "grad_norm", "residual"))
+        run = eos.train(model, w0, rule, num_steps=num_steps, stop=stop, record=record)
+        alone = eos.sweep(model, optimizer, {"lr": [rate]}, measure=("weights",), **about)
+        assert alone.weights.values[0].tobytes() == run.weights.values[-1].tobytes()
         assert meanings[int(results.status[i])] == run.attrs["status"]
         assert int(results.num_steps_done[i]) == run.attrs["num_steps_done"]
+        for name, wanted in measured(run).items():
+            np.testing.assert_array_equal(results[name].values[i], wanted, err_msg=name)
+        if run.attrs["status"] == "steady":  # what was filled in is what would have been computed
+            computing = dataclasses.replace(stop, steady=False)
+            computed = eos.train(model, w0, rule, num_steps=num_steps, stop=computing, record=record)
+            for name in run:
+                np.testing.assert_array_equal(run[name].values, computed[name].values, err_msg=name)
+
+
+def measured(run):
+    """The measures by their definitions, from the record of every step."""
+    loss, grad_norm = run.loss.values, run.grad_norm.values
+    with np.errstate(invalid="ignore"):
+        increases = np.flatnonzero(loss[1:] > loss[:-1])
+    return {
+        "loss": loss[-1],
+        "grad_norm": grad_norm[-1],
+        "weights": run.weights.values[-1],
+        "max_loss": np.max(loss),
+        "loss_increases": len(increases),
+        "last_loss_increase": increases[-1] if increases.size else -1,
+        "first_below_loss": np.argmax(loss < 0.3) if (loss < 0.3).any() else -1,
+        "flat": np.argmax(grad_norm < 0.1) if (grad_norm < 0.1).any() else -1,
+    }
 
 
 @pytest.mark.parametrize("P", [2, 8, 9])

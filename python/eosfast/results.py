@@ -87,6 +87,8 @@ def described(value: Any) -> Any:
         return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
     if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
+    if isinstance(value, np.floating):
+        return described(float(value))  # `tolist` of a long double gives it back
     if isinstance(value, (np.ndarray, np.generic)):
         return described(value.tolist())
     if isinstance(value, dict):
