@@ -214,6 +214,19 @@ def test_models_that_do_not_fit_into_memory_are_refused():
         eos.QuadraticRegression.random(10**6, 10**6, 0.1, 0.1)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda huge: eos.LinearNetwork((2, huge, 2), target=np.eye(2)),
+        lambda huge: eos.QuadraticRegression.random(huge, 2, 0.1, 0.1),
+        lambda huge: eos.QuadraticRegression.random(2, 2, 0.1, 0.1, seed=huge),
+    ],
+)
+def test_integers_beyond_the_largest_are_told_of_it(call):
+    with pytest.raises(ValueError, match=r"must be an int from [01] to 2\*\*63 - 1, got 18446744073709551616"):
+        call(2**64)
+
+
 def test_the_remedy_for_a_long_flow_is_one_of_its_arguments():
     with pytest.raises(ValueError, match="fewer times, starts or quantities"):
         eos.gradient_flow(eos.SingleNeuron(), np.ones((10**5, 2)), times=np.arange(1e7))
