@@ -120,8 +120,7 @@ def train(
     }
     source = Provenance({"verb": "train", **given}, seed, threads(num_threads))
     inner = model._inner(start)
-    remedy = "a larger every, every='log2', or fewer quantities"
-    out = storage(model, record, (rows_needed(steps, num_steps),), inner.size, remedy)
+    out = storage(model, record, (rows_needed(steps, num_steps),), inner.size)
     with reporter(progress, num_steps, "step") as poll:
         outcome = core.train(
             model._prepared(),
@@ -171,7 +170,11 @@ def checked_stop(stop: object) -> Stop:
 
 
 def storage(
-    model: Model, record: Record, rows: tuple[int, ...], inner_dim: int, remedy: str
+    model: Model,
+    record: Record,
+    rows: tuple[int, ...],
+    inner_dim: int,
+    remedy: str = "a larger every, every='log2', or fewer quantities",
 ) -> dict[str, NDArray[Any]]:
     """Return an array for each quantity, its first axes are `rows`; weights in the core's coordinates. `remedy` says
     how to record less where they do not fit into memory.
