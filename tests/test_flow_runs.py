@@ -109,6 +109,7 @@ LONG_FLOW = """
 import numpy as np
 import eosfast as eos
 model, w0 = {model}
+eos.gradient_flow(eos.SingleNeuron(), times=[0.0])  # loads xarray, and Dask where it is installed
 print("ready", flush=True)
 run = eos.gradient_flow(model, w0, times=[0.0, 1e-3, 1e12], max_steps=10**12, rtol={rtol}, num_threads={threads},
                         quantities=("loss",), progress={progress})

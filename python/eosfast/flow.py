@@ -187,7 +187,7 @@ def _record(model: Model, quantities: object, k: object, tol: object) -> Record:
 def _starts(model: Model, w0: object, seed: int) -> tuple[NDArray[np.float64], bool]:
     """Return the starts as rows, and whether there may be many."""
     rows = getattr(w0, "ndim", None) if not isinstance(w0, (list, tuple)) else np.ndim(w0[0]) + 1 if w0 else 1
-    if rows != 2:
+    if rows is None or rows < 2:
         return starting_point(model, w0, seed)[None], False
     starts = finite_array(f"w0 of {model!r}", w0)
     if starts.ndim != 2 or starts.shape[1] != model.dim or not len(starts):
@@ -197,7 +197,7 @@ def _starts(model: Model, w0: object, seed: int) -> tuple[NDArray[np.float64], b
 
 
 def _storage(model: Model, record: Record, shape: tuple[int, int], inner_dim: int) -> dict[str, NDArray[Any]]:
-    out = storage(model, record, shape, inner_dim)
+    out = storage(model, record, shape, inner_dim, "fewer times, starts or quantities")
     del out["step"]
     for array in out.values():
         array.fill(np.nan if array.dtype == np.float64 else 0)

@@ -169,8 +169,16 @@ def checked_stop(stop: object) -> Stop:
     return stop
 
 
-def storage(model: Model, record: Record, rows: tuple[int, ...], inner_dim: int) -> dict[str, NDArray[Any]]:
-    """Return an array for each quantity, its first axes are `rows`; weights in the core's coordinates."""
+def storage(
+    model: Model,
+    record: Record,
+    rows: tuple[int, ...],
+    inner_dim: int,
+    remedy: str = "a larger every, every='log2', or fewer quantities",
+) -> dict[str, NDArray[Any]]:
+    """Return an array for each quantity, its first axes are `rows`; weights in the core's coordinates. `remedy` says
+    how to record less where they do not fit into memory.
+    """
     own = {name: model._quantity_dim(name, record.k) for name in record.quantities if name not in QUANTITIES}
     widths = {"weights": (inner_dim,), "hessian_eigs": (record.k,)}
     widths |= {name: (dim[1],) for name, dim in own.items() if dim}
@@ -181,9 +189,7 @@ def storage(model: Model, record: Record, rows: tuple[int, ...], inner_dim: int)
     wanted = sum(np.dtype(dtypes[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
     if "weights" in dtypes and inner_dim != model.dim:
         wanted += 8 * math.prod(rows) * model.dim
-    require_memory(
-        wanted, f"record of {math.prod(rows)} rows", "record less: a larger every, every='log2', or fewer quantities"
-    )
+    require_memory(wanted, f"record of {math.prod(rows)} rows", f"record less: {remedy}")
     return {name: np.empty(shapes[name], dtypes[name]) for name in dtypes}
 
 

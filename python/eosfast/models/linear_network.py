@@ -13,7 +13,7 @@ from eosfast._dispatch import core
 from eosfast.arguments import Instance, Integer, Real, numbers_array
 from eosfast.datasets import Dataset
 from eosfast.models.base import stream
-from eosfast.models.large import LargeModel
+from eosfast.models.large import LargeModel, quiet
 from eosfast.models.matrix_field import MatrixField
 from eosfast.models.widths_field import WidthsField
 from eosfast.value_object import allowed
@@ -147,6 +147,7 @@ class LinearNetwork(LargeModel):
 
     # -------------------------------------------------------------------------------------------------------- questions
 
+    @quiet
     def product(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the matrix that the network is.
 
@@ -166,6 +167,7 @@ class LinearNetwork(LargeModel):
         """
         return _product(list(self.unpack(w).values()), self.widths[0])
 
+    @quiet
     def predict(self, w: ArrayLike, X: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the outputs ``W_N ... W_1 x``.
 
@@ -213,6 +215,7 @@ class LinearNetwork(LargeModel):
         """
         return super().residual(w)
 
+    @quiet
     def jacobian(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the derivatives of the outputs with respect to the weights.
 
@@ -239,6 +242,7 @@ class LinearNetwork(LargeModel):
             blocks.append(block.reshape(block.shape[0] * block.shape[1], -1))
         return np.concatenate(blocks, axis=1)
 
+    @quiet
     def ntk(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the tangent kernel ``J J'`` of the outputs, without the Jacobian J: O(D^2) memory.
 
@@ -384,4 +388,4 @@ def _targets(data: Dataset) -> NDArray[np.float64]:
 
 def _product(weights: list[NDArray[np.float64]], inputs: int) -> NDArray[np.float64]:
     """Return ``W_k ... W_1`` of a list W_1 ... W_k; the identity of the size `inputs` if it is empty."""
-    return reduce(lambda product, W: W @ product, weights, np.eye(inputs))
+    return reduce(lambda product, W: W @ product, weights) if weights else np.eye(inputs)

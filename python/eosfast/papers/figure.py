@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eosfast.arguments import Flag, shown
 from eosfast.plotting import paper_style
 
 if TYPE_CHECKING:
@@ -72,12 +73,23 @@ class PaperFigure:
         -------
         matplotlib.figure.Figure
             As from `draw`.
+
+        Raises
+        ------
+        TypeError
+            `out` is no path, or `progress` no bool.
+        OSError
+            The folder cannot be made.
         """
+        if out is not None and not isinstance(out, (str, os.PathLike)):
+            raise TypeError(f"out must be a path or None, got {shown(out)}")
+        progress = Flag().check("progress", progress)
+        folder = None if out is None else Path(out)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         data = self.simulate(progress).assign_attrs(title=self.name, comment=self.caption)
         figure = self.draw(data)
-        if out is not None:
-            folder = Path(out)
-            folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
             data.to_netcdf(folder / f"{self.name}.nc", engine="h5netcdf")
             with paper_style():
                 figure.savefig(folder / f"{self.name}.png")
