@@ -50,7 +50,7 @@ NetworkFlow<T>::NetworkFlow(const Network<T>& network, const double* w0, const F
 }
 
 template <class T>
-void NetworkFlow<T>::slope(const Vector& w, Vector& f) {
+void NetworkFlow<T>::slope_at(const Vector& w, Vector& f) {
   std::transform(w.begin(), w.end(), at_.begin(), [](double x) { return static_cast<T>(x); });
   pass_->visit(at_.data());
   pass_->grad(grad_.data());
@@ -81,7 +81,7 @@ double NetworkFlow<T>::stages(double h) {
       const double* const f = f_[j].data();
       for (std::size_t i = 0; i < dim; ++i) next[i] += a[j] * f[i];
     }
-    slope(next_, f_[s + 1]);
+    slope_at(next_, f_[s + 1]);
   }
   return mean(dim, [&](std::size_t i) {
     double error = 0.0;
@@ -91,18 +91,18 @@ double NetworkFlow<T>::stages(double h) {
   });
 }
 
-// One attempted step.
 template <class T>
-void NetworkFlow<T>::step(double target) {
-  if (!begun_) {
-    slope(w_, f_[0]);
-    h_ = first_step();
-    begun_ = true;
-  }
-  if (!std::isfinite(std::accumulate(f_[0].begin(), f_[0].end(), 0.0))) {
-    verdict_ = FlowStatus::diverged;
-    return;
-  }
+void NetworkFlow<T>::begin() {
+  if (begun_) return;
+  slope_at(w_, f_[0]);
+  h_ = first_step();
+  begun_ = true;
+}
+
+template <class T>
+FlowStatus NetworkFlow<T>::step(double target) {
+  begin();
+  if (!std::isfinite(std::accumulate(f_[0].begin(), f_[0].end(), 0.0))) return verdict_ = FlowStatus::diverged;
   const double room = target - time_, h = std::min(h_, room), error = stages(h);
   double factor = kFlowSafety * std::pow(error, kFlowExponent);
   factor = std::isnan(factor) ? kFlowSmallest : std::clamp(factor, kFlowSmallest, held_ ? 1.0 : kFlowLargest);
@@ -116,12 +116,13 @@ void NetworkFlow<T>::step(double target) {
   } else {
     h_ = factor * h;
   }
-  if (!(time_ < target)) return;
+  if (!(time_ < target)) return verdict_;
   if (!(time_ + h_ > time_) || h_ < 1e-290) {
     verdict_ = FlowStatus::stalled;
   } else if (num_steps_ >= options_.max_steps) {
     verdict_ = FlowStatus::budget;
   }
+  return verdict_;
 }
 
 template <class T>

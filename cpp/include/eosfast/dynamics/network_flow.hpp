@@ -23,14 +23,20 @@ class NetworkFlow final : public Flow {
   const double* w() const override { return w_.data(); }
   std::int64_t num_steps() const override { return num_steps_; }
 
+  // Before the first step, or nothing.
+  void begin();
+  // One attempted step, at most to `target`; pending: the next may follow.
+  FlowStatus step(double target);
+  const std::vector<double>& slope() const { return f_[0]; }  // -gradient at w()
+  double step_size() const { return h_; }                     // of the next step
+
  private:
   using Vector = std::vector<double>;
 
-  void slope(const Vector& w, Vector& f);
+  void slope_at(const Vector& w, Vector& f);
   double first_step();
   // With step size h: the new w into next_, the mean square of its error in units of the tolerance is returned.
   double stages(double h);
-  void step(double target);
 
   const FlowOptions options_;
   const std::unique_ptr<Pass<T>> pass_;
