@@ -108,8 +108,7 @@ def train(
     fields = np.array(optimizer.numbers())
     num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
     seed = Integer().check("seed", seed)
-    check_quantities(record, model)
-    _check_matched_time(record, optimizer)
+    _check_record(record, model, optimizer)
     steps = steps_to_record(record, num_steps)
     start = starting_point(model, w0, seed)
     given = {
@@ -145,7 +144,8 @@ def train(
     return _result(model, optimizer, start, inner, out, outcome, source)
 
 
-def _check_matched_time(record: Record, optimizer: Optimizer) -> None:
+def _check_record(record: Record, model: Model, optimizer: Optimizer) -> None:
+    check_quantities(record, model)
     if "distance_to_flow" in record.quantities and math.isnan(optimizer.time_per_step()):
         raise ValueError(
             f"quantities of Record must be without 'distance_to_flow' for {optimizer!r}, "
