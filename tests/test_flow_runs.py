@@ -107,7 +107,7 @@ def test_where_nothing_moves():
 
 
 LONG_FLOW = """
-import numpy as np
+import numpy as np, xarray
 import eosfast as eos
 model, w0 = {model}
 print("ready", flush=True)

@@ -14,12 +14,10 @@ inline namespace EOSFAST_ISA {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kStable = 3.3;      // step size times sharpness, where the integrator's steps end
-constexpr double kResidual = 1e-3;   // of Newton's equation, relative to the gradient
+constexpr double kResidual = 1e-5;   // of Newton's equation, relative to the gradient: most of that may be stiff
 constexpr double kNoise = 1e-13;     // a gradient that may be rounding, in units of sharpness times size of weights
 constexpr int kMostProducts = 1000;  // for one Newton step
-constexpr double kRoughly = 1e-2;    // tolerance for a scale
-constexpr double kTol = 1e-9;        // of the result
+constexpr double kTol = 1e-6;        // of the result, which has the square of its vector's error
 constexpr double kExcess = 1e-10;    // of a minimum's loss, in units of the loss at zero
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
@@ -31,7 +29,7 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
 FlowEnd::FlowEnd(const Network<double>& network, const double* w0, int num_threads, std::function<bool()> stop)
     : network_(network),
       stop_(std::move(stop)),
-      flow_(network, w0, FlowOptions{.max_steps = kMostSteps}, num_threads),
+      flow_(network, w0, FlowOptions{}, num_threads),
       pass_(network.pass(num_threads)),
       w_(w0, w0 + network.dim()),
       p_(w_.size()),
@@ -42,20 +40,20 @@ double FlowEnd::sharpness() {
   flow_.begin();
   for (std::int64_t due = 0;;) {
     if (stop_()) return kNaN;
-    if (flow_.num_steps() >= due && is_near()) {
-      if (newton_step() && reached_minimum()) return largest_eigenvalue(kTol);
-      due = flow_.num_steps() + flow_.num_steps() / 4 + 10;
+    if (flow_.num_gradients() >= due && is_near()) {
+      if (newton_step() && reached_minimum()) return largest_eigenvalue();
+      due = flow_.num_gradients() + flow_.num_gradients() / 8 + 50;
     }
-    if (norm_of(flow_.slope()) == 0.0) return kNaN;  // a saddle
-    if (flow_.step(std::numeric_limits<double>::infinity()) != FlowStatus::pending) return kNaN;
+    if (norm_of(flow_.slope()) == 0.0 || flow_.num_gradients() > kMostGradients) return kNaN;  // a saddle, or too far
+    if (flow_.step(std::numeric_limits<double>::infinity(), stop_) != FlowStatus::pending) return kNaN;
   }
 }
 
-// |p| >= |g|/sharpness, and the sharpness is at most kStable over the step size.
+// |p| is at least |g| over the sharpness.
 bool FlowEnd::is_near() {
   std::copy_n(flow_.w(), w_.size(), w_.begin());
   size_ = std::max(size_, norm_of(w_));
-  return flow_.num_steps() == 0 || norm_of(flow_.slope()) * flow_.step_size() <= kStable * kRest * size_;
+  return flow_.num_steps() == 0 || norm_of(flow_.slope()) <= kRest * size_ * flow_.most_sharpness();
 }
 
 // At the flow's place: p_, if it exists and is short enough.
@@ -64,7 +62,7 @@ bool FlowEnd::newton_step() {
   std::vector<double> rest = flow_.slope(), along = rest, product(rest.size());
   double squared = dot(rest, rest);
   std::fill(p_.begin(), p_.end(), 0.0);
-  const double scale = largest_eigenvalue(kRoughly) * size_;
+  const double scale = flow_.most_sharpness() * size_;
   const double enough = std::max(kResidual * std::sqrt(squared), kNoise * scale);
   for (int round = 0; !(std::sqrt(squared) <= enough); ++round) {
     if (round == kMostProducts || stop_()) return false;
@@ -94,9 +92,9 @@ bool FlowEnd::reached_minimum() {
   return std::min(pass_->loss(), at_zero) - least_ <= allowed;
 }
 
-double FlowEnd::largest_eigenvalue(double tol) {
+double FlowEnd::largest_eigenvalue() {
   LanczosOptions options;
-  options.tol = tol;
+  options.tol = kTol;
   const SymmetricProducts products = [this](const double* V, int k, double* out) { pass_->hvp(V, k, out); };
   const SpectrumResult found = lanczos(network_.dim(), products, options, nullptr, stop_);
   return found.converged[0] ? found.values[0] : kNaN;

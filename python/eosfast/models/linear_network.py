@@ -152,9 +152,9 @@ class LinearNetwork(LargeModel):
         2305.13064).
 
         The flow is integrated as `gradient_flow` does it, relative tolerance 1e-8, until a Newton step (by conjugate
-        gradients) shorter than 1e-6 of the weights leads to the minimum; the value is good to about 1e-7. That takes
-        some 25 gradients times the ratio of the largest to the smallest nonzero eigenvalue there, at every record. NaN
-        if 50,000 steps (300,000 gradients) do not suffice, or if the flow ends in a saddle, above the least loss.
+        gradients) shorter than 1e-6 of the weights leads to the minimum; the value is good to about 1e-6. That takes,
+        at every record, a thousand gradients or 25 times the ratio of the largest to the smallest nonzero eigenvalue
+        there, if that is more. NaN if 300,000 do not suffice, or if the flow ends in a saddle, above the least loss.
         """
         return (*super().quantities, "gfs_sharpness")
 

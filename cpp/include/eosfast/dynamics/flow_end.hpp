@@ -19,7 +19,7 @@ inline namespace EOSFAST_ISA {
 
 class FlowEnd {
  public:
-  static constexpr std::int64_t kMostSteps = 50'000;  // of the integrator, six gradients each
+  static constexpr std::int64_t kMostGradients = 300'000;
   static constexpr double kRest = 1e-6;
 
   // Of the flow from w0; `stop` is asked before each step and each block of products.
@@ -33,7 +33,7 @@ class FlowEnd {
   bool is_near();
   bool newton_step();
   bool reached_minimum();
-  double largest_eigenvalue(double tol);
+  double largest_eigenvalue();
 
   const Network<double>& network_;
   const std::function<bool()> stop_;
