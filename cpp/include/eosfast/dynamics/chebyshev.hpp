@@ -1,12 +1,12 @@
 // Coefficients of the second-order Runge-Kutta-Chebyshev method (van der Houwen, Sommeijer 1980; Sommeijer, Shampine,
-// Verwer 1998): with s stages a step is stable up to 0.65 s^2 over the sharpness, where s steps of any explicit method
-// of few stages get s times a constant. For a symmetric Jacobian, whose eigenvalues are real.
+// Verwer 1998): with s stages a step is stable up to 0.65 s^2 over the sharpness; s gradients spent in steps of Dormand
+// and Prince lead to 0.55 s. For a symmetric Jacobian, whose eigenvalues are real.
 //
 // With stages Y_0 = w, Y_1 = w + first h f_0 and, for j = 2 ... s, Y_s the new w,
 //
 //   Y_j = (1 - mu_j - nu_j) w + mu_j Y_(j-1) + nu_j Y_(j-2) + mu'_j h f(Y_(j-1)) + gamma_j h f_0
 //
-// where c_j = mu_j, ... follow from the Chebyshev polynomials T_j and their derivatives at w0 = 1 + kDamping/s^2:
+// where the coefficients follow from the Chebyshev polynomials T_j and their derivatives at w0 = 1 + kDamping/s^2:
 // b_j = T''_j/T'_j^2, a_j = 1 - b_j T_j, w1 = T'_s/T''_s.
 #pragma once
 
