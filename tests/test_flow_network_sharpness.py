@@ -154,7 +154,8 @@ import numpy as np, eosfast as eos
 model = eos.LinearNetwork((40, 40, 40), target=np.diag(np.geomspace(1, 1e-9, 40)))
 eos.train(model, None, eos.GD(0.1), num_steps=0)  # what is imported on first use
 print("ready", flush=True)
-run = eos.train(model, model.init(0) * 1e-2, eos.GD(0.1), num_steps=300, record=eos.Record(quantities=("gfs_sharpness",)))
+record = eos.Record(quantities=("gfs_sharpness",))
+run = eos.train(model, model.init(0) * 1e-2, eos.GD(0.1), num_steps=300, record=record)
 print(run.attrs["status"], flush=True)
 """
 
