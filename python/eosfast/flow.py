@@ -99,7 +99,9 @@ def gradient_flow(
     Small models are integrated with Rodas5P, a linearly implicit Runge-Kutta method of order 5 that uses the exact
     Hessian: no stiffness (sharpness times duration) makes it slow. A step takes eight gradients and one Hessian; eight
     starts go side by side, each with its own time and step. Networks are integrated with the explicit method of Dormand
-    and Prince: six gradients a step, and at least ``sharpness / 3.3`` steps per unit of time.
+    and Prince, six gradients a step, and where ``sharpness / 3.3`` steps per unit of time, which it needs to be stable,
+    are more than the tolerance asks for, with the second-order Runge-Kutta-Chebyshev method, if that takes fewer
+    gradients: some ``1.3 sqrt(h sharpness)`` for a step h. A large `rtol` then pays.
 
     The results of a start do not depend on the others nor on the number of threads. The error of the result is
     proportional to the tolerances, and smaller where the flow contracts.
@@ -110,6 +112,8 @@ def gradient_flow(
     Differential Equations package", BIT Numerical Mathematics 63, 27.
     Dormand, Prince (1980), "A family of embedded Runge-Kutta formulae", Journal of Computational and Applied
     Mathematics 6, 19.
+    Sommeijer, Shampine, Verwer (1998), "RKC: an explicit solver for parabolic PDEs", Journal of Computational and
+    Applied Mathematics 88, 315.
 
     Examples
     --------
