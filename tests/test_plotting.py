@@ -42,7 +42,7 @@ def texts(ax):
 
 
 def test_loss(run, ax):
-    assert plotting.plot_loss(run, ax, label="GD", color="red") is ax
+    assert plotting.loss(run, ax, label="GD", color="red") is ax
     (line,) = ax.lines
     np.testing.assert_array_equal(line.get_xydata(), np.column_stack([run.step, run.loss]))
     assert (line.get_label(), line.get_color()) == ("GD", "red")
@@ -51,12 +51,12 @@ def test_loss(run, ax):
 
 
 def test_loss_that_vanishes_is_drawn_on_a_linear_axis(run, ax):
-    plotting.plot_loss(run.assign(loss=run.loss - run.loss.min()), ax)
+    plotting.loss(run.assign(loss=run.loss - run.loss.min()), ax)
     assert ax.get_yscale() == "linear"
 
 
 def test_sharpness_with_its_threshold(run, ax):
-    plotting.plot_sharpness(run, ax)
+    plotting.sharpness(run, ax)
     curve, threshold = ax.lines
     np.testing.assert_array_equal(curve.get_ydata(), run.sharpness)
     assert set(threshold.get_ydata()) == {2.0 / 0.05}
@@ -65,42 +65,42 @@ def test_sharpness_with_its_threshold(run, ax):
 
 
 def test_sharpness_without_its_threshold(run, ax):
-    plotting.plot_sharpness(run, ax, threshold=False)
+    plotting.sharpness(run, ax, threshold=False)
     assert len(ax.lines) == 1
     assert texts(ax) == []
 
 
 def test_sharpness_skips_the_steps_where_it_is_not_known(run, ax):
     sparse = run.assign(sharpness=run.sharpness.where(run.step % 10 == 0))
-    plotting.plot_sharpness(sparse, ax)
+    plotting.sharpness(sparse, ax)
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), np.arange(0, 301, 10))
 
 
 def test_the_threshold_of_another_optimizer_is_not_called_2_over_lr(ax):
     record = eos.Record(quantities=("sharpness",))
     run = eos.train(eos.SingleNeuron(), [0.5, 3.0], eos.HeavyBall(0.05, 0.5), num_steps=20, record=record)
-    plotting.plot_sharpness(run, ax)
+    plotting.sharpness(run, ax)
     assert ax.lines[1].get_ydata() == pytest.approx([60.0, 60.0])
     assert texts(ax) == ["stability threshold"]
 
 
 def test_hessian_eigenvalues(run, ax):
-    plotting.plot_sharpness(run.drop_vars("sharpness"), ax)
+    plotting.sharpness(run.drop_vars("sharpness"), ax)
     assert [line.get_label() for line in ax.lines[:2]] == [r"$\lambda_1$", r"$\lambda_2$"]
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), run.hessian_eigs[:, 1])
 
 
 def test_weights(run, ax):
-    plotting.plot_weights(run.assign_coords(time=0.05 * run.step), ax, x="time", parameters=["y"])
+    plotting.weights(run.assign_coords(time=0.05 * run.step), ax, x="time", parameters=["y"])
     (line,) = ax.lines
     np.testing.assert_array_equal(line.get_xydata(), np.column_stack([0.05 * run.step, run.weights.sel(parameter="y")]))
     assert ax.get_xlabel() == r"time $\eta\,t$"
-    plotting.plot_weights(run, ax)
+    plotting.weights(run, ax)
     assert [line.get_label() for line in ax.lines[1:]] == ["$x$", "$y$"]
 
 
 def test_trajectory(run, ax):
-    plotting.plot_trajectory(run, ax, color="green")
+    plotting.trajectory(run, ax, color="green")
     path, start = ax.lines
     np.testing.assert_array_equal(path.get_xydata(), run.weights)
     np.testing.assert_array_equal(start.get_xydata(), [[0.5, 8.0]])
@@ -112,7 +112,7 @@ def test_a_crowded_line_becomes_a_band_with_its_median(ax):
     num_steps = 250_001
     step = np.arange(num_steps)
     loss = 2.0 + np.cos(np.pi * step) * np.exp(-step / 1e5)
-    plotting.plot_loss(xr.Dataset({"loss": ("step", loss)}, coords={"step": step}), ax)
+    plotting.loss(xr.Dataset({"loss": ("step", loss)}, coords={"step": step}), ax)
     (line,), (band,) = ax.lines, ax.collections
     assert len(line.get_xdata()) == 1000
     corners = band.get_paths()[0].vertices
@@ -127,7 +127,7 @@ def test_a_missing_variable_is_named():
     run = eos.train(
         eos.SingleNeuron(), [0.5, 3.0], eos.GD(0.1), num_steps=3, record=eos.Record(quantities=("grad_norm",))
     )
-    for draw in (plotting.plot_loss, plotting.plot_sharpness, plotting.plot_weights, plotting.plot_trajectory):
+    for draw in (plotting.loss, plotting.sharpness, plotting.weights, plotting.trajectory):
         with pytest.raises(ValueError, match=r"must hold '\w+' \(record it .*it has 'grad_norm'"):
             draw(run)
 
@@ -136,23 +136,23 @@ def test_a_missing_variable_is_named():
 
 
 def test_measure_shows_the_mean_and_every_run(phase, ax):
-    plotting.plot_measure(phase, "sharpness", ax, x="lr", label="mean")
+    plotting.measure(phase, "sharpness", ax, x="lr", label="mean")
     mean, *single = ax.lines
     np.testing.assert_allclose(mean.get_ydata(), phase.sharpness.mean("y"))
     np.testing.assert_array_equal([line.get_ydata() for line in single], phase.sharpness.transpose("y", "lr"))
     assert {line.get_color() for line in single} == {mean.get_color()}
     assert ax.get_xlabel() == r"step size $\eta$"
-    plotting.plot_measure(phase.isel(lr=0), "sharpness", ax)
+    plotting.measure(phase.isel(lr=0), "sharpness", ax)
     assert len(ax.lines) == 7
 
 
 def test_measure_of_an_unknown_axis(phase):
     with pytest.raises(ValueError, match=r"x must be a dimension of 'loss' \(lr, y\), got 'z'"):
-        plotting.plot_measure(phase, "loss", x="z")
+        plotting.measure(phase, "loss", x="z")
 
 
 def test_phase_diagram(phase, ax):
-    assert plotting.plot_phase_diagram(phase, ax=ax, vmin=0.0) is ax
+    assert plotting.phase_diagram(phase, ax=ax, vmin=0.0) is ax
     (mesh,) = ax.collections
     np.testing.assert_array_equal(mesh.get_array(), phase.sharpness.transpose("y", "lr"))
     edges = mesh.get_coordinates()
@@ -166,7 +166,7 @@ def test_phase_diagram(phase, ax):
 
 
 def test_phase_diagram_of_one_variable_turned_round(phase, ax):
-    plotting.plot_phase_diagram(np.log10(phase.loss), ax=ax, x="y", colorbar=False)
+    plotting.phase_diagram(np.log10(phase.loss), ax=ax, x="y", colorbar=False)
     np.testing.assert_array_equal(ax.collections[0].get_array(), np.log10(phase.loss))
     assert ax.get_xlabel() == "$y$"
     assert len(ax.figure.axes) == 1
@@ -174,7 +174,7 @@ def test_phase_diagram_of_one_variable_turned_round(phase, ax):
 
 def test_phase_diagram_shows_missing_values_in_grey_and_names_as_ticks(ax):
     values = xr.DataArray([[1.0, np.inf], [np.nan, 2.0]], dims=("loss", "beta"), coords={"loss": ["sqrt", "huber"]})
-    plotting.plot_phase_diagram(values.assign_coords(beta=[2, 3]), ax=ax, y="loss")
+    plotting.phase_diagram(values.assign_coords(beta=[2, 3]), ax=ax, y="loss")
     (mesh,) = ax.collections
     np.testing.assert_array_equal(mesh.get_array().mask, [[False, True], [True, False]])
     assert mesh.get_cmap()(mesh.get_array())[0, 1] == pytest.approx([0.8, 0.8, 0.8, 1.0])
@@ -183,16 +183,16 @@ def test_phase_diagram_shows_missing_values_in_grey_and_names_as_ticks(ax):
 
 def test_phase_diagram_needs_two_dimensions(phase):
     with pytest.raises(ValueError, match=r"needs two dimensions.*\(lr\)"):
-        plotting.plot_phase_diagram(phase.isel(y=0))
+        plotting.phase_diagram(phase.isel(y=0))
     with pytest.raises(ValueError, match="got x='z'"):
-        plotting.plot_phase_diagram(phase, x="z")
+        plotting.phase_diagram(phase, x="z")
 
 
 def test_bifurcation(ax):
     lrs = [0.9, 1.1, 1.2]
     runs = [eos.train(eos.ScalarProduct(), [0.9, 1.1], eos.GD(lr), num_steps=3000) for lr in lrs]
     data = xr.concat(runs, dim=xr.Variable("lr", lrs), combine_attrs="drop", join="outer")
-    plotting.plot_bifurcation(data, "loss", ax, last=8)
+    plotting.bifurcation(data, "loss", ax, last=8)
     x, y = ax.lines[0].get_xydata().T
     assert ax.lines[0].get_linestyle() == "None"
     np.testing.assert_array_equal(np.unique(x), lrs)
@@ -202,7 +202,7 @@ def test_bifurcation(ax):
         z = np.roots([1.0, lr - 1.0, 1.0 - lr])
         np.testing.assert_allclose(np.unique(y[x == lr].round(9)), np.sort(z**2 / (2 * lr**2)).round(9))
     with pytest.raises(ValueError, match="must have the dimensions 'momentum' and 'step'"):
-        plotting.plot_bifurcation(data, "loss", x="momentum")
+        plotting.bifurcation(data, "loss", x="momentum")
 
 
 # ------------------------------------------------------------------------------------------------------- what is shared
@@ -226,7 +226,7 @@ def test_without_axes_a_new_figure_is_made(run):
     import matplotlib.pyplot as plt
 
     before = plt.get_fignums()
-    ax = plotting.plot_loss(run)
+    ax = plotting.loss(run)
     assert len(plt.get_fignums()) == len(before) + 1
     plt.close(ax.figure)
 
