@@ -6,7 +6,7 @@ is the package's own, for print. Nothing here calls ``show()``, changes global s
 anything but a summary of what is too much to be seen:
 
 * a line of more than 100,000 points is drawn as the band between the smallest and the largest value in each column of
-  the picture, with the median, because an oscillating run would fill the band anyway;
+  the picture, with the mean, because an oscillating run would fill the band anyway;
 * a map of more than 800 cells along an axis is drawn in blocks about as wide as a pixel, bounded by edges of cells. A
   block has the colour of the one run in its middle: that is the value of a run and not of none, and what is scattered
   (diverged runs, the grains of a fractal boundary) keeps its share of the area, where a median or the most frequent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,27 +31,54 @@ CHUNK = 1 << 18
 
 
 class Band(NamedTuple):
-    """Columns of a long line: `edges` (one more than columns), and the least, middle and largest y between them."""
+    """Columns of a long line: `edges`, one more than columns; the least and the largest y between them; and the means
+    of y with the places for them.
+    """
 
     edges: NDArray[np.float64]
     low: NDArray[np.float64]
-    median: NDArray[np.float64]
     high: NDArray[np.float64]
+    center: NDArray[np.float64]
+    mean: NDArray[np.float64]
 
 
 def band(x: NDArray[np.float64], y: NDArray[np.float64]) -> Band:
     """Return the columns of y(x), with x ascending: column i holds the points with edges[i] <= x < edges[i + 1], the
     last one those at its end as well.
 
-    Columns are narrow enough for a linear and for a logarithmic axis, whichever the picture will have.
+    Columns are narrow enough for a linear and for a logarithmic axis, whichever the picture will have. Means, and not
+    medians: that of a cycle of two values is one of them, now the one, now the other.
     """
-    targets = np.linspace(x[0], x[-1], COLUMNS + 1)[:-1]
+    starts = np.unique(np.append(np.searchsorted(x, _targets(x)), 0))
+    ends = np.append(starts[1:], len(x))
+    with np.errstate(over="ignore"):
+        mean = np.add.reduceat(y, starts) / (ends - starts)
+    return Band(
+        np.append(x[starts], x[-1]),
+        np.minimum.reduceat(y, starts),
+        np.maximum.reduceat(y, starts),
+        (x[starts] + x[ends - 1]) / 2.0,
+        mean,
+    )
+
+
+def _targets(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where columns shall begin: evenly in the logarithm as long as that is finer, then evenly.
+
+    Columns of (b - a)/N and of x log(b/p)/N, where p is the least positive x, are as wide at x = (b - a)/log(b/p).
+    """
+    even = np.linspace(x[0], x[-1], COLUMNS + 1)[:-1]
     positive = x[np.searchsorted(x, 0.0, side="right") :]
-    if positive.size:
-        targets = np.concatenate([targets, np.geomspace(positive[0], positive[-1], COLUMNS + 1)[:-1]])
-    starts = np.unique(np.append(np.searchsorted(x, targets), 0))
-    median = np.array([np.median(y[a:b]) for a, b in pairwise([*starts, len(x)])])
-    return Band(np.append(x[starts], x[-1]), np.minimum.reduceat(y, starts), median, np.maximum.reduceat(y, starts))
+    if not positive.size or positive[0] == x[-1]:
+        return even
+    decades = np.log(x[-1] / positive[0])
+    turn = (x[-1] - x[0]) / decades
+    if turn <= positive[0]:
+        return even
+    fine = int(COLUMNS * np.log(turn / positive[0]) / decades) + 1
+    coarse = int(COLUMNS * (x[-1] - turn) / (x[-1] - x[0])) + 1
+    late = np.linspace(turn, x[-1], coarse + 1)[:-1]
+    return np.concatenate([even[even <= 0.0], np.geomspace(positive[0], turn, fine + 1)[:-1], late])
 
 
 def one_per_cell(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:

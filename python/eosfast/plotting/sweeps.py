@@ -86,19 +86,19 @@ def measure(
     return ax
 
 
-def _mark_threshold(ax: Axes, data: xr.Dataset, across: xr.DataArray) -> None:
+def _mark_threshold(ax: Axes, data: xr.Dataset, across: xr.DataArray, **line: Any) -> None:
     """Draw the threshold, a curve where it varies along the axis; nothing where it varies along another one."""
     curve = thresholds_along(data, str(across.dims[0]))
     if curve is None:
         return
     if curve.ndim == 0:
-        mark_threshold(ax, float(curve), threshold_name(data))
+        mark_threshold(ax, float(curve), threshold_name(data), **line)
         return
-    ax.plot(across.values, curve, **THRESHOLD)
-    place = int(np.argmin(np.where(np.isfinite(curve), curve, np.inf)))
-    at = (across.values[place], curve[place])
-    place_of_name = {"textcoords": "offset points", "ha": "right", "fontsize": "small", "color": THRESHOLD["color"]}
-    ax.annotate(threshold_name(data), at, (-2, 3), **place_of_name)
+    style = THRESHOLD | line
+    ax.plot(across.values, curve, **style)
+    place = int(np.argmax(np.where(np.isfinite(curve), curve, -np.inf)))
+    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": "small", "color": style["color"]}
+    ax.annotate(threshold_name(data), (across.values[place], curve[place]), (4, 0), **text)
 
 
 def bifurcation(
@@ -167,6 +167,6 @@ def bifurcation(
     up, run = up[few], run[few]
     ax.plot(across.values[run], up, **POINTS | points)
     if values.name in SHARPNESSES and isinstance(runs, xarray.Dataset):
-        _mark_threshold(ax, runs, across)
+        _mark_threshold(ax, runs, across, color="#D55E00")  # to be seen among the points
     ax.set(xlabel=label_of(across), ylabel=label_of(values))
     return ax
