@@ -7,7 +7,6 @@ import math
 import time
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +124,8 @@ def _checksum(*values: Any) -> str:
 class Provenance:
     """Where a result comes from. Made when the work begins, so that it knows how long it took.
 
-    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it.
+    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it. It loads more (Dask, where that is
+    installed: a second) when it makes its first Dataset.
     """
 
     arguments: Mapping[str, Any]
@@ -134,7 +134,9 @@ class Provenance:
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        import_module("xarray")
+        import xarray
+
+        xarray.Dataset({"step": ("step", [0])})
         self.began = time.perf_counter()
 
     def attrs(self) -> dict[str, Any]:
