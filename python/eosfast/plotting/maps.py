@@ -87,7 +87,7 @@ def phase_diagram(
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> grid = {"lr": np.geomspace(0.01, 0.1, 5), "y": np.linspace(2.0, 10.0, 4)}
-    >>> result = eos.sweep(eos.SingleNeuron(), eos.GD(), grid, w0={"x": 0.3}, num_steps=500)
+    >>> result = eos.sweep(eos.SingleNeuron(), eos.GD(), grid, w0={"x": 0.3}, num_steps=5000)
     >>> ax = phase_diagram(result, "status", Figure().add_subplot())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['completed', 'steady']
@@ -95,14 +95,12 @@ def phase_diagram(
     import xarray
 
     values = variable_or_itself(result, measure, "name it in measure=...")
-    if isinstance(result, xarray.Dataset) and values.dtype.kind == "f":
-        values = _of_bounded_runs(values, result)
     sides = _sides(values, x, y)
     theory = theories(contours, values)
     ax = drawn_on(ax)
-    across, up = sides
-    cells = values.squeeze([dim for dim in values.dims if dim not in (across.dim, up.dim)])
-    shown = cells.isel({side.dim: side.cells for side in sides}).transpose(up.dim, across.dim)
+    shown = _drawn(values, sides)
+    if isinstance(result, xarray.Dataset) and values.dtype.kind == "f":
+        shown = shown.where(~_diverged(result, values, sides))
     categories = categories_of(values)
     if categories is None:
         image = _colours(ax, sides, np.ma.masked_invalid(shown.values.astype(float)), **mesh)
@@ -164,10 +162,17 @@ def _mark_threshold(bar: Colorbar, value: float | None) -> None:
         bar.ax.axhline(value, **THRESHOLD)
 
 
-def _of_bounded_runs(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return the values without those of runs that diverged."""
+def _drawn(values: xr.DataArray, sides: tuple[Side, Side]) -> xr.DataArray:
+    """Return the values of the runs that are drawn, (up, across)."""
+    across, up = sides
+    plane = values.squeeze([dim for dim in values.dims if dim not in (across.dim, up.dim)])
+    return plane.isel({side.dim: side.cells for side in sides}).transpose(up.dim, across.dim)
+
+
+def _diverged(result: xr.Dataset, values: xr.DataArray, sides: tuple[Side, Side]) -> Any:
+    """Return which of the drawn runs diverged."""
     status = result.get("status")
     flags = None if status is None else categories_of(status)
-    if status is None or flags is None or "diverged" not in flags.meanings or set(status.dims) - set(values.dims):
-        return values
-    return values.where(status != flags.values[flags.meanings.index("diverged")])
+    if status is None or flags is None or "diverged" not in flags.meanings or set(status.dims) != set(values.dims):
+        return np.False_
+    return _drawn(status, sides) == flags.values[flags.meanings.index("diverged")]
