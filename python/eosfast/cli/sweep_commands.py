@@ -232,11 +232,11 @@ def _plot(options: argparse.Namespace) -> int:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    from eosfast.plotting import paper_style, plot_phase_diagram
+    from eosfast import plotting
 
-    with paper_style():
-        figure, ax = plt.subplots()
-        plot_phase_diagram(found, options.value, ax, x=options.x, y=options.y)
+    with plt.style.context("eosfast.paper"):
+        figure, ax = plt.subplots(layout="constrained")
+        plotting.phase_diagram(found, options.value, ax, x=options.x, y=options.y)
         figure.savefig(options.out)
         plt.close(figure)
     print(options.out)

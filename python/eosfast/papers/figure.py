@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eosfast.arguments import Flag, shown
-from eosfast.plotting import paper_style
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
+
+STYLE = "eosfast.paper"  # the style sheet of the package, paper.mplstyle
 
 PAGE = 6.8  # width in inches of a figure over both columns of a page
 
@@ -55,7 +56,9 @@ class PaperFigure:
         matplotlib.figure.Figure
             Not known to pyplot: nothing to close.
         """
-        with paper_style():
+        import matplotlib.style
+
+        with matplotlib.style.context(STYLE):
             return self.drawing(data)
 
     def __call__(self, out: str | os.PathLike[str] | None = None, progress: bool = False) -> Figure:
@@ -91,6 +94,8 @@ class PaperFigure:
         figure = self.draw(data)
         if folder is not None:
             data.to_netcdf(folder / f"{self.name}.nc", engine="h5netcdf")
-            with paper_style():
+            import matplotlib.style
+
+            with matplotlib.style.context(STYLE):
                 figure.savefig(folder / f"{self.name}.png")
         return figure
