@@ -102,8 +102,9 @@ def _plot(options: argparse.Namespace) -> int:
     from eosfast.plotting import paper_style, plot_phase_diagram
 
     with paper_style():
-        figure, ax = plt.subplots()
+        figure, ax = plt.subplots(layout="constrained")
         plot_phase_diagram(values, options.value, ax, x=options.x, y=options.y)
+        ax.set_title(", ".join(options.at), fontsize="medium")
         figure.savefig(options.out)
         plt.close(figure)
     print(options.out)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 NUMBERS = 2**22
 """Of a table, in memory at the same time, about."""
 
+LAST = ("num_steps_done", "status", "weights")
+"""Variables that come after the others, which are in alphabetic order."""
+
 
 def netcdf(found: Any, file: Path) -> None:
     """Write the Dataset; ValueError with its size if it does not fit into memory."""
@@ -75,16 +78,16 @@ def _frame(found: Any, dims: tuple[str, ...], region: tuple[slice, ...]) -> Any:
     for dim, part in zip(dims, region, strict=True):
         if dim not in piece.coords:
             along(dim, dim, np.arange(part.start, part.stop))
-    for name, values in piece.coords.items():
-        if name != "parameter":
-            is_text = values.dtype.kind == "U"
-            along(name, values.dims[0], objects(values.values.tolist()) if is_text else values.values)
-    for name, values in piece.data_vars.items():
+        for name in sorted(one for one in piece.coords if piece[one].dims == (dim,)):
+            values = piece[name].values
+            along(name, dim, objects(values.tolist()) if values.dtype.kind == "U" else values)
+    for name in sorted(piece.data_vars, key=lambda name: (LAST.index(name) if name in LAST else -1, name)):
+        values = piece[name].transpose(*dims, ...).values
         if name == "status":
-            columns[name] = objects(list(STATUS))[values.values.ravel()]
-        elif "parameter" in values.dims:
-            rows = values.transpose(*dims, "parameter").values.reshape(-1, values.sizes["parameter"])
+            columns[name] = objects(list(STATUS))[values.ravel()]
+        elif "parameter" in piece[name].dims:
+            rows = values.reshape(-1, values.shape[-1])
             columns |= {f"{name}.{label}": rows[:, i] for i, label in enumerate(piece["parameter"].values)}
         else:
-            columns[name] = values.transpose(*dims).values.ravel()
+            columns[name] = values.ravel()
     return pandas.DataFrame(columns)
