@@ -243,9 +243,7 @@ def _lay_out(path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> Non
 
 
 def _attributes(job: Job, blocks: Blocks) -> dict[str, Any]:
-    zipped = [name for name, (dim, _) in job.space.coordinates().items() if name != dim]
     return {
-        **({"coordinates": " ".join(zipped)} if zipped else {}),  # CF: these variables are coordinates
         FORMAT: 1,
         "block": list(blocks.chunk),
         "status": "pending",
