@@ -25,7 +25,7 @@ The status of a run, the axes and the variables are those of eosfast.sweep, bit 
 One job of a SLURM array for each part; a job that is stopped or killed is simply submitted again:
 
   #SBATCH --array=0-63 --cpus-per-task=8 --signal=USR1@60 --requeue
-  eosfast sweep spec.toml --store out.zarr --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
+  srun eosfast sweep spec.toml --store out.zarr --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
 
 SIGTERM and SIGUSR1 let the running block be stored and end the command with status 75. A block takes about a second,
 longer where a single run does, or where the grid has so many points that there would be too many files; --dry-run
