@@ -147,6 +147,7 @@ def test_plot(unfinished, call, tmp_path, monkeypatch):
     masked = drawn[2].mask  # after the map and its bar
     np.testing.assert_array_equal(masked, ~np.isfinite(done))  # not the fill value of what is not done
     assert call(*arguments, "--value", "weights", "--at", "run=0", "--at", "parameter=y")[0] == 0
+    assert call(*arguments, "--value", "status", "--at", "run=0")[0] == 0
 
 
 def recorded(drawn):

@@ -93,7 +93,7 @@ def _plot(options: argparse.Namespace) -> int:
     if options.out.suffix not in PICTURES:
         raise CommandError(f"--out must end in {one_of(options.out.suffix, PICTURES)}, got {str(options.out)!r}")
     _folder_exists("--out", options.out)
-    values = _chosen(options)
+    cut = _chosen(options)
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -103,7 +103,7 @@ def _plot(options: argparse.Namespace) -> int:
 
     with paper_style():
         figure, ax = plt.subplots(layout="constrained")
-        plot_phase_diagram(values, options.value, ax, x=options.x, y=options.y)
+        plot_phase_diagram(cut, options.value, ax, x=options.x, y=options.y)
         ax.set_title(", ".join(options.at), fontsize="medium")
         figure.savefig(options.out)
         plt.close(figure)
@@ -112,7 +112,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _chosen(options: argparse.Namespace) -> Any:
-    """Return the variable over the two axes, NaN where a run is not done."""
+    """Return the variable over the two axes, NaN where a run is not done, and the status."""
     from eosfast import store
     from eosfast.results import PENDING
 
@@ -137,9 +137,10 @@ def _chosen(options: argparse.Namespace) -> Any:
             f"{options.value!r} has another axis, {left[0]!r}: say where to cut it, --at {left[0]}=VALUE"
         )
     with _readable():
-        status = found["status"].isel({dim: at for dim, at in places.items() if dim in found["status"].dims}).load()
-        cut = values.isel(places).load()
-    return cut.where(status != PENDING)
+        cut = found[list(dict.fromkeys((options.value, "status")))].isel(places).load()
+    if options.value != "status":
+        cut[options.value] = cut[options.value].where(cut["status"] != PENDING)
+    return cut
 
 
 def _place(found: Any, text: str, axes: list[str]) -> tuple[str, int]:
