@@ -77,6 +77,7 @@ class QuadraticRegression(LargeModel):
     """
 
     shaping: ClassVar = ("Q",)
+    makers: ClassVar = ("diagonal", "random", "diagonal_network")
 
     Q: Curvatures = Curvatures()  # noqa: RUF009 - a descriptor
     y: ArrayField = ArrayField(Array(("D",)))  # noqa: RUF009
