@@ -99,11 +99,11 @@ def _plot(options: argparse.Namespace) -> int:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    from eosfast.plotting import paper_style, plot_phase_diagram
+    from eosfast import plotting
 
-    with paper_style():
+    with plt.style.context("eosfast.paper"):
         figure, ax = plt.subplots(layout="constrained")
-        plot_phase_diagram(cut, options.value, ax, x=options.x, y=options.y)
+        plotting.phase_diagram(cut, options.value, ax, x=options.x, y=options.y)
         ax.set_title(", ".join(options.at), fontsize="medium")
         figure.savefig(options.out)
         plt.close(figure)
