@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def reporter(progress: bool, total: int, unit: str) -> Iterator[Callable[[int], object] | None]:
-    """Yield a function to be told how many of `total` are done, or None if no progress is wanted."""
+def reporter(progress: bool, total: int, unit: str, done_before: int = 0) -> Iterator[Callable[[int], object] | None]:
+    """Yield a function to be told how many of `total` are done, or None if no progress is wanted. `done_before` were
+    done at the start, and are not told.
+    """
     if not Flag().check("progress", progress):
         yield None
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=unit, unit_scale=total >= 10_000, file=sys.stderr) as bar:
-        yield lambda done: bar.update(done - bar.n)
+    with tqdm(total=total, initial=done_before, unit=unit, unit_scale=total >= 10_000, file=sys.stderr) as bar:
+        yield lambda done: bar.update(done_before + done - bar.n)

@@ -7,7 +7,6 @@ import math
 import time
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,18 +75,20 @@ def described(value: Any) -> Any:
     finite as strings.
     """
     if isinstance(value, Dataset):
-        made = {"recipe": value.recipe} if value.recipe else {}
         checksum = _CHECKSUMS.get(value, lambda: _checksum(value.X, value.y))
-        return {"type": "Dataset", "n": value.n, "d": value.d, **made, "sha256": checksum}
+        return {"type": "Dataset", "n": value.n, "d": value.d, **_made_by(value), "sha256": checksum}
     if isinstance(value, ValueObject):
         return {
             "type": type(value).__name__,
-            **{item.name: described(getattr(value, item.name)) for item in fields(value)},
+            **_made_by(value),
+            **{item.name: described(value._written(item.name)) for item in fields(value)},
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
     if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
+    if isinstance(value, np.floating):
+        return described(float(value))  # `tolist` of a long double gives it back
     if isinstance(value, (np.ndarray, np.generic)):
         return described(value.tolist())
     if isinstance(value, dict):
@@ -101,6 +102,14 @@ def described(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
 
 
+def _made_by(value: ValueObject) -> dict[str, Any]:
+    """Return the recipe of data or of a model that is drawn anew for each seed of a grid: equal arrays that were given
+    are not.
+    """
+    recipe = getattr(value, "recipe", None)
+    return {"recipe": recipe} if recipe else {}
+
+
 def _checksum(*values: Any) -> str:
     import hashlib  # on first use
 
@@ -108,7 +117,7 @@ def _checksum(*values: Any) -> str:
 
     def take(value: Any) -> None:
         if isinstance(value, ValueObject):
-            digest.update(type(value).__name__.encode())
+            digest.update(f"{type(value).__name__}{_made_by(value)}".encode())
             for held in value._values():
                 take(held)
         elif isinstance(value, np.ndarray):
@@ -125,7 +134,8 @@ def _checksum(*values: Any) -> str:
 class Provenance:
     """Where a result comes from. Made when the work begins, so that it knows how long it took.
 
-    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it.
+    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it. It loads more (Dask, where that is
+    installed: a second) when it makes its first Dataset.
     """
 
     arguments: Mapping[str, Any]
@@ -134,7 +144,9 @@ class Provenance:
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        import_module("xarray")
+        import xarray
+
+        xarray.Dataset({"step": ("step", [0])})
         self.began = time.perf_counter()
 
     def attrs(self) -> dict[str, Any]:

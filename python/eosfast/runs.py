@@ -85,9 +85,9 @@ class Runs:
             for structure in grid.structures:
                 self._given_start(structure)
 
-    def boxes(self) -> Iterator[Box]:
-        """Yield boxes that together cover the grid."""
-        for index in product(*(self._segments(dim) for dim in range(len(self.grid.shape)))):
+    def boxes(self, region: tuple[slice, ...]) -> Iterator[Box]:
+        """Yield boxes that together cover a region of the grid."""
+        for index in product(*(_inside(self._segments(dim), part) for dim, part in enumerate(region))):
             corner = self._model_at({dim: part.start for dim, part in enumerate(index)})
             models, which = self._models(index, corner)
             columns = list(self._optimizer_columns(index))
@@ -271,6 +271,12 @@ class Runs:
             starts.append(model.init(seed))
         values = np.array(starts).reshape([*(_extent(index)[dim] for dim in dims), -1])
         return [_spread(values[..., i], dims, index) for i in range(values.shape[-1])]
+
+
+def _inside(segments: list[slice], part: slice) -> list[slice]:
+    """Return what of the segments is inside `part`."""
+    cut = [slice(max(one.start, part.start), min(one.stop, part.stop)) for one in segments]
+    return [one for one in cut if one.start < one.stop]
 
 
 def _data_fields(model: Model) -> tuple[str, ...]:

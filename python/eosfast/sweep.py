@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from eosfast import measures
-from eosfast._dispatch import core
-from eosfast.arguments import Integer
-from eosfast.grid import Grid, read_grid
+from eosfast.job import Job
 from eosfast.progress import reporter
-from eosfast.resources import require_memory, threads
-from eosfast.results import PENDING, Provenance, parameter_labels, table
-from eosfast.runs import Box, Runs
-from eosfast.stop import Stop, rules
-from eosfast.train import LARGEST_NUM_STEPS, checked_model, checked_optimizer, checked_stop
+from eosfast.resources import threads
+from eosfast.results import Provenance, table
+from eosfast.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+    from os import PathLike
 
     import xarray
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
+    from eosfast import measures
     from eosfast.models.base import Model
     from eosfast.optimizers import Optimizer
-
-ALWAYS = {"status": np.int8, "num_steps_done": np.int64}
 
 
 def sweep(
@@ -43,6 +36,11 @@ def sweep(
     seed: int = 0,
     num_threads: int = 0,
     progress: bool = False,
+    store: str | PathLike[str] | None = None,
+    executor: Executor | None = None,
+    shard: tuple[int, int] | None = None,
+    overwrite: bool = False,
+    executor_factory: Callable[[], Executor] | None = None,
 ) -> xarray.Dataset:
     """Run the optimizer from every point of a grid, and keep a few numbers of each run.
 
@@ -78,17 +76,36 @@ def sweep(
         ``OMP_NUM_THREADS``.
     progress : bool
         Show runs done, speed and remaining time on stderr.
+    store : path, optional
+        A folder, a Zarr group in the end: results are written there block by block as they are finished, and the same
+        call goes on where it, or another process, was stopped. Needs ``pip install 'eosfast[store]'``.
+    executor : concurrent.futures.Executor, optional
+        Who does the blocks: threads, processes, ``dask.distributed``'s ``Client.get_executor()``. It stays open.
+        `num_threads` is then that of each block, and 0 means 1.
+    shard : (int, int), optional
+        ``(i, n)``: only the i-th of n equal parts, counted from 0, of a `store` that n jobs fill together.
+    overwrite : bool
+        Begin anew where `store` holds a sweep already, which is lost; else another sweep there is an error.
+    executor_factory : function, optional
+        Makes an executor, closed here in the end; called again for the unfinished blocks if the executor breaks (a
+        worker of a process pool was killed, say), up to three times in a row.
 
     Returns
     -------
     xarray.Dataset
         Dimensions of the grid in its order (``weights`` has ``parameter`` besides), one variable for each measure, and
-        ``status`` (int8, names in its attrs ``flag_meanings``) and ``num_steps_done``. `attrs` as of `train`.
+        ``status`` (int8, names in its attrs ``flag_meanings``) and ``num_steps_done``. `attrs` as of `train`. That of a
+        `store` is read from there when it is looked at.
 
     Raises
     ------
     ValueError, TypeError
-        An argument outside its range; a result that does not fit into memory (the message says how many bytes).
+        An argument outside its range; a result that does not fit into memory (the message says how many bytes); a
+        `store` that holds another sweep, or something else: nothing there is touched.
+    OSError
+        The `store` cannot be written. What is done is kept, and the same call goes on.
+    RuntimeError
+        The executor broke. What is in the `store` is kept, and the same call goes on.
 
     Notes
     -----
@@ -112,134 +129,19 @@ def sweep(
     >>> dict(phase.sizes)
     {'lr': 5, 'y': 6}
     """
-    model, optimizer, stop = checked_model(model), checked_optimizer(optimizer), checked_stop(stop)
-    num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
-    seed = Integer().check("seed", seed)
-    asked = measures.listed(measure)
-    chosen = measures.chosen(asked, model, num_steps)
-    names = [one.name for one in chosen]
-    reserved = {*measures.NAMES, *model.quantities, *ALWAYS}
-    variables = {*names, *ALWAYS, *(["parameter"] if "weights" in names else [])}
-    space = read_grid(grid, model, optimizer, variables, reserved)
-    runs = Runs(model, optimizer, space, w0, seed)
-    swept = {axis.name: {"dim": space.dims[axis.dim], "values": axis.values} for axis in space.axes}
-    rest = {"w0": w0, "num_steps": num_steps, "measure": asked, "stop": stop}
-    given = {"verb": "sweep", "model": model, "optimizer": optimizer, "grid": swept, **rest}
-    source = Provenance(given, seed, threads(num_threads))
-    out = _storage(chosen, space)
-    with reporter(progress, math.prod(space.shape), "run") as poll:
-        order = _Order(type(optimizer).__name__, num_steps, chosen, stop, seed, source.num_threads, poll)
-        interrupted = _run_all(runs, order, out)
-    _finish(chosen, out)
-    parameters = parameter_labels(space.structures[0]) if "weights" in names else None
-    attrs: dict[str, str | float] = {"status": "interrupted" if interrupted else "completed"}
-    if not any(axis.target.place == "optimizer" for axis in space.axes):
-        attrs["threshold"] = optimizer.stability_threshold()
-    return table(space.dims, space.coordinates(), out, parameters, attrs | source.attrs())
+    job = Job(model, optimizer, grid, w0, num_steps, measure, stop, seed)
+    number = threads(num_threads)
+    if any(given is not None for given in (store, executor, shard, executor_factory)) or overwrite is not False:
+        from eosfast import engine  # on first use: few need executors and stores
 
-
-@dataclass(frozen=True)
-class _Order:
-    """What is asked of every run, whichever box of the grid it is in."""
-
-    optimizer: str
-    num_steps: int
-    measures: list[measures.Measure]
-    stop: Stop
-    seed: int
-    num_threads: int
-    poll: Callable[[int], object] | None
-
-    def carry_out(self, box: Box, out: Mapping[str, NDArray[Any]], done: int) -> tuple[int, bool]:
-        """Do the runs of a box; return how many of them are finished, and whether Ctrl-C was heard. `done` others were
-        finished before.
-        """
-        poll = self.poll
-        reduced = [one for one in self.measures if one.reducer]
-        core_names = {one.name: f"reducer{i}" for i, one in enumerate(reduced)}
-        targets = {core_names.get(name, name): array[box.index] for name, array in out.items()}
-        weights = targets.get("weights")
-        if weights is not None and box.start is not None and box.start.shape != weights.shape:
-            targets["weights"] = np.array(box.start)
-        outcome = core.sweep(
-            [model._prepared() for model in box.models],
-            box.model_index,
-            self.optimizer,
-            box.shape,
-            box.columns,
-            box.start,
-            box.null_norm,
-            self.num_steps,
-            [one.reducer for one in reduced if one.reducer],
-            targets,
-            [one.name for one in self.measures if one.own],
-            rules(self.stop),
-            self.seed,
-            self.num_threads if box.start is not None else min(self.num_threads, math.prod(box.shape)),
-            (lambda finished: poll(done + finished)) if poll else None,
-        )
-        if weights is not None and targets["weights"] is not weights:
-            box.expand(targets["weights"], targets["num_steps_done"], weights)
-        return outcome
-
-
-def _run_all(runs: Runs, order: _Order, out: Mapping[str, NDArray[Any]]) -> bool:
-    """Do all runs, or those that are finished before Ctrl-C; return whether it was heard."""
-    done = 0
-    try:
-        for box in runs.boxes():
-            finished, interrupted = order.carry_out(box, out, done)
-            done += finished
-            if interrupted:
-                return True
-            if order.poll:
-                order.poll(done)
-    except KeyboardInterrupt:  # between two boxes
-        return True
-    return False
-
-
-def _storage(chosen: list[measures.Measure], grid: Grid) -> dict[str, NDArray[Any]]:
-    """Return an array for each variable; reducers count in float64 and become whole numbers in place at the end."""
-    dims = {one.dim for one in grid.structures}
-    if len(dims) > 1 and any(one.name == "weights" for one in chosen):
-        sizes = ", ".join(map(str, sorted(dims)))
-        raise ValueError(
-            f"measure must leave out 'weights' (it is among the default measures) where the grid varies the number of "
-            f"parameters, here {sizes}"
-        )
-    shapes = {one.name: (*grid.shape, *((grid.structures[0].dim,) if one.name == "weights" else ())) for one in chosen}
-    dtypes: dict[str, Any] = {one.name: np.float64 if one.reducer else one.dtype for one in chosen}
-    shapes |= dict.fromkeys(ALWAYS, grid.shape)
-    dtypes |= ALWAYS
-    wanted = sum(np.dtype(dtypes[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
-    require_memory(
-        wanted, f"the results of {math.prod(grid.shape)} runs", "keep less: fewer points in the grid, or fewer measures"
-    )
-    out = {name: np.empty(shapes[name], dtypes[name]) for name in shapes}
-    out["status"].fill(PENDING)
-    return out
-
-
-def _finish(chosen: list[measures.Measure], out: dict[str, NDArray[Any]]) -> None:
-    """Make whole numbers of the reducers that are, and fill in what was not begun."""
-    pending = out["status"] == PENDING
-    some_pending = bool(pending.any())
-    for one in chosen:
-        if one.reducer and one.dtype is np.int64:
-            if some_pending:
-                out[one.name][pending] = -1.0
-            out[one.name] = _whole(out[one.name])
-        elif some_pending:
-            out[one.name][pending] = -1 if one.dtype is np.int64 else np.nan
-    if some_pending:
-        out["num_steps_done"][pending] = 0
-
-
-def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the same memory as int64, converted piece by piece."""
-    source = values.reshape(-1)
-    target = source.view(np.int64)
-    for start in range(0, source.size, 2**16):
-        target[start : start + 2**16] = source[start : start + 2**16].astype(np.int64)
-    return target.reshape(values.shape)
+        ways = engine.checked(store, executor, shard, overwrite, executor_factory, num_threads, number)
+        if ways.path is not None:
+            return engine.into_store(job, ways, progress=progress)
+        run = partial(engine.in_parts, job, ways)
+    else:
+        run = partial(job.run, job.whole(), number)
+    source = Provenance(job.arguments(), job.seed, number)
+    with reporter(progress, job.num_runs, "run") as poll:
+        out, interrupted = run(poll)
+    attrs = {"status": "interrupted" if interrupted else "completed"} | job.threshold() | source.attrs()
+    return table(job.space.dims, job.space.coordinates(), out, job.parameters(), attrs)

@@ -13,13 +13,13 @@ from .check import Check
 from .figure import PaperFigure
 
 if TYPE_CHECKING:
-    from eosfast.papers import ahn2023, cai2024, craciun2024, toys
+    from eosfast.papers import agarwala2023, ahn2023, cai2024, craciun2024, toys
 
-NAMES = ("ahn2023", "cai2024", "craciun2024", "toys")
+NAMES = ("ahn2023", "cai2024", "agarwala2023", "craciun2024", "toys")
 WITH_DATA = {"cai2024": "CIFAR-10"}
 """Papers whose ``figures(data)`` take a folder with a data set that is not ours to ship."""
 
-__all__ = ["Check", "PaperFigure", "NAMES", "WITH_DATA", "ahn2023", "cai2024", "craciun2024", "toys"]
+__all__ = ["Check", "PaperFigure", "NAMES", "WITH_DATA", "agarwala2023", "ahn2023", "cai2024", "craciun2024", "toys"]
 
 
 def __getattr__(name: str) -> Any:

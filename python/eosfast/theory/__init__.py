@@ -5,9 +5,10 @@
 `two_layer`, `edge_phase` and `rates` two-layer networks with the logistic loss: in their stable phase, before it, and
 in the limit. `flip` and `cubic` have the cycles that take the place of a minimum, `products` losses of a product,
 `catapult` and `self_stabilization` what brings the sharpness down, `sharpness_flows` where it drifts then, and
-`diagonal_network` diagonal linear networks. `linear_network` and `flat_minima` are about the minima of deep linear
-networks, `stability` about which minima of any model are stable, `scalar_product` about what comes beyond the step size
-at which none is. Nothing here uses the compiled core, so an agreement of the two is a test of both.
+`diagonal_network` diagonal linear networks. `quadratic_regression` and `quadratic_edge` are about second-order
+regression, `linear_network` and `flat_minima` about the minima of deep linear networks, `stability` about which minima
+of any model are stable, `scalar_product` about what comes beyond the step size at which none is. Nothing here uses the
+compiled core, so an agreement of the two is a test of both.
 """
 
 from .catapult import catapult_limit, catapult_step
@@ -78,6 +79,28 @@ from .mean_model import (
     stable_bias_limit,
 )
 from .products import paired_edge_gap, product_edge_gap, product_flow_limit, product_flow_sharpness
+from .quadratic_edge import (
+    T_nullcline,
+    TwoSteps,
+    edge_excess,
+    quadratic_edge_limit,
+    quadratic_flow_limit,
+    quadratic_limit,
+    two_step,
+    two_step_coefficients,
+    z_nullcline,
+)
+from .quadratic_regression import (
+    curvature_of_modes,
+    initial_curvature,
+    mode_step,
+    mode_weights,
+    realisable_z,
+    residual_step,
+    sharpening_rate,
+    two_mode_start,
+    two_mode_step,
+)
 from .rates import loss_rate, xor_counts, xor_rate
 from .scalar_product import (
     TwoCycle,
@@ -131,7 +154,9 @@ __all__ = [
     "STRONGLY_STABLE",
     "Shape",
     "Stability",
+    "T_nullcline",
     "TwoCycle",
+    "TwoSteps",
     "WEAKLY_STABLE",
     "accelerated_step",
     "alignment_bound",
@@ -153,12 +178,14 @@ __all__ = [
     "cubic_slope",
     "cubic_two_cycle",
     "cubic_two_cycle_multiplier",
+    "curvature_of_modes",
     "diagonal_flow_limit",
     "diagonal_network_sharpness",
     "doubling_cascade",
     "edge_arrival",
     "edge_bias",
     "edge_bias_limit",
+    "edge_excess",
     "edge_gap",
     "edge_gap_factor",
     "edge_lr",
@@ -171,6 +198,7 @@ __all__ = [
     "flow_regime_sharpness",
     "hard_margin",
     "imbalance_factor",
+    "initial_curvature",
     "iota",
     "linear_accuracy",
     "linear_problem",
@@ -185,6 +213,8 @@ __all__ = [
     "loss_rate",
     "loss_shape",
     "minimum_eigenvalues",
+    "mode_step",
+    "mode_weights",
     "monotone_threshold",
     "network_constants",
     "norm_growth_bounds",
@@ -202,7 +232,13 @@ __all__ = [
     "product_flow_limit",
     "product_flow_sharpness",
     "psi",
+    "quadratic_edge_limit",
+    "quadratic_flow_limit",
+    "quadratic_limit",
+    "realisable_z",
     "regime_sharpness",
+    "residual_step",
+    "sharpening_rate",
     "slow_line",
     "smallest_output",
     "smoothed_margin",
@@ -222,8 +258,13 @@ __all__ = [
     "two_cycle",
     "two_cycle_limit",
     "two_layer_constants",
+    "two_mode_start",
+    "two_mode_step",
+    "two_step",
+    "two_step_coefficients",
     "valley_drift",
     "weight_norm_bound",
     "xor_counts",
     "xor_rate",
+    "z_nullcline",
 ]

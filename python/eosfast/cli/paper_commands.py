@@ -1,60 +1,26 @@
-"""The command ``eosfast``: reproduce a paper, verify its predictions, tell what is installed.
-
-An error is one line on stderr that says what was wrong and what would be right, nothing on stdout, and exit status 2.
-Status 1 means that a check failed, 130 that Ctrl-C ended the command. Matplotlib and xarray load only when something
-is computed.
-"""
+"""``eosfast reproduce`` and ``eosfast verify``: the papers."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from eosfast import build_info, papers
-from eosfast._version import __version__
+from eosfast import papers
 from eosfast.arguments import one_of
+from eosfast.cli.parser import CHECK_FAILED, OK, CommandError
 
 if TYPE_CHECKING:
+    import argparse
+
     from eosfast.papers.check import Check
     from eosfast.papers.figure import PaperFigure
 
-COMMANDS = ("reproduce", "verify", "info")
-OPTIONS = {  # of each command, and of eosfast itself
-    None: ("--help", "--version"),
-    "reproduce": ("--figure", "--out", "--data", "--help"),
-    "verify": ("--help",),
-    "info": ("--help",),
-}
-OK, CHECK_FAILED, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
 
-
-class CommandError(Exception):
-    """A wrong command line, or a place that cannot be written; the message is the line that the user sees."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports errors as `CommandError` instead of printing a usage block."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a CommandError with argparse's message."""
-        raise CommandError(message)
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="eosfast",
-        description="Gradient descent at the edge of stability: reproduce papers and verify their predictions.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"eosfast {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
     known = ", ".join(papers.NAMES)
     reproduce = commands.add_parser(
         "reproduce",
@@ -80,24 +46,8 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     verify.add_argument("papers", metavar="PAPER", nargs="*", help=f"any of: {known} (default: all)")
-    commands.add_parser("info", help="versions, instruction set, threads, compiler flags", allow_abbrev=False)
-    return parser
-
-
-def _parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the parsed command line; `CommandError` if anything in it is unknown."""
-    command = next((word for word in argv if not word.startswith("-")), None)
-    if command is not None and command not in COMMANDS:
-        raise CommandError(f"unknown command {command!r}: must be {one_of(command, COMMANDS)}")
-    options, unknown = _parser().parse_known_args(argv)
-    if unknown and unknown[0].startswith("-"):
-        valid = OPTIONS[options.command]
-        raise CommandError(f"unknown option {unknown[0]!r}: must be {one_of(unknown[0], valid)}")
-    if unknown:
-        raise CommandError(f"unexpected argument {unknown[0]!r} of {options.command}")
-    if options.command is None:
-        raise CommandError(f"a command is missing: must be {one_of('', COMMANDS)}; eosfast --help describes them")
-    return options
+    reproduce.set_defaults(act=_reproduce)
+    verify.set_defaults(act=_verify)
 
 
 def _paper(name: str | None) -> Any:
@@ -175,51 +125,3 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{name}\n{format_table(checks)}", flush=True)
         passed = passed and all(check.passed for check in checks)
     return OK if passed else CHECK_FAILED
-
-
-def _info() -> int:
-    facts: dict[str, object] = dict(build_info())
-    for package in ("xarray", "h5netcdf", "h5py", "matplotlib", "tqdm"):
-        try:
-            facts.setdefault(package, metadata.version(package))
-        except metadata.PackageNotFoundError:
-            facts.setdefault(package, "not installed")
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:<{width}}  {fact}")
-    return OK
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments after the program's name; those of the process by default.
-
-    Returns
-    -------
-    int
-        0, or 1 if a check failed, 2 for an error, 130 after Ctrl-C.
-    """
-    try:
-        options = _parsed(sys.argv[1:] if argv is None else argv)
-        if options.command == "info":
-            return _info()
-        return _reproduce(options) if options.command == "reproduce" else _verify(options)
-    except BrokenPipeError:  # the reader of stdout, `head` say, has gone
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CHECK_FAILED
-    except KeyboardInterrupt:
-        status, message = INTERRUPTED, "interrupted"
-    except (CommandError, OSError) as error:
-        status, message = WRONG_CALL, " ".join(str(error).split())
-    # Here and not above: the progress bars of the frames that raised are gone only now, and with them their lines.
-    print(f"eosfast: {message}", file=sys.stderr)
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

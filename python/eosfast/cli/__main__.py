@@ -1,0 +1,7 @@
+"""``python -m eosfast.cli``."""
+
+import sys
+
+from eosfast.cli import main
+
+sys.exit(main())

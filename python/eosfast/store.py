@@ -1,0 +1,285 @@
+"""The results of a sweep on disk: a Zarr group (format 3) that is laid out as the final Dataset before work starts, and
+then filled block by block.
+
+A block is one chunk of every variable, and each chunk is a file of its own that appears whole or not at all (written
+beside and renamed). `status` comes last: a block counts when all its chunks are there. So any number of processes may
+fill disjoint blocks, a killed one loses at most the blocks under way, and any Zarr reader opens the store at any time:
+what is not done has the fill values, ``pending`` for the status.
+
+Chunks are not compressed (doubles of chaotic runs do not compress), so a whole one has a known size, and carry a
+CRC-32C, so a damaged one is noticed when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eosfast._dispatch import isa
+from eosfast._version import __version__
+from eosfast.arguments import shown
+from eosfast.blocks import Blocks
+from eosfast.results import LONG_NAMES, STATUS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import xarray
+
+    from eosfast.job import Arrays, Job
+
+FORMAT = "eosfast_sweep"
+"""Attribute of the group that says that it is a sweep's store, and of which form."""
+
+CHECKSUM_BYTES = 4
+
+PIECE = 2**24
+"""Runs that are looked at together."""
+
+
+class Store:
+    """The store of one sweep, open."""
+
+    def __init__(self, path: Path, job: Job, blocks: Blocks) -> None:
+        self.path, self.job, self.blocks = path, job, blocks
+
+    # ---------------------------------------------------------------------------------------------------- open, create
+
+    @classmethod
+    def at(
+        cls, path: Path, job: Job, layout: Callable[[], Blocks], overwrite: bool, notes: dict[str, str] | None = None
+    ) -> Store:
+        """Open the store of this job, or make it; ValueError if something else is there, which is not touched."""
+        zarr()
+        if overwrite and path.exists():
+            attributes_of(path)  # refuses what is no store
+            doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
+            path.rename(doomed)
+            shutil.rmtree(doomed)
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            cls._create(path, job, layout(), notes or {})
+        return cls.opened(path, job)
+
+    @classmethod
+    def opened(cls, path: Path, job: Job) -> Store:
+        """Open the store of this job; ValueError if it is another's."""
+        attributes = attributes_of(path)
+        stored = json.loads(attributes["config"])
+        wanted = json.loads(json.dumps(job.identity(), allow_nan=False))
+        different = _differences(stored, wanted)
+        if different:
+            raise ValueError(
+                f"store {str(path)!r} holds another sweep, nothing was changed: {'; '.join(different)}. Name another "
+                "store, or give overwrite=True to replace it"
+            )
+        for name, here in (("isa", isa), ("eosfast_version", __version__)):
+            if attributes[name] != here:
+                remedy = f"set EOSFAST_ISA={attributes[name]}" if name == "isa" else f"use eosfast {attributes[name]}"
+                raise ValueError(
+                    f"store {str(path)!r} was begun with {name} {attributes[name]!r}, this is {here!r}, and the last "
+                    f"bits may differ: {remedy} to continue it"
+                )
+        return cls(path, job, Blocks(job.shape, tuple(attributes["block"])))
+
+    @classmethod
+    def _create(cls, path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> None:
+        """Make the whole layout beside `path` and rename it: of several processes that try, one wins."""
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+            try:
+                _lay_out(draft, job, blocks, notes)
+                draft.rename(path)
+            except OSError:
+                shutil.rmtree(draft, ignore_errors=True)
+                if not (path / "zarr.json").exists():  # else another process was faster
+                    raise
+
+    # -------------------------------------------------------------------------------------------------------- blocks
+
+    def done(self, block: int) -> bool:
+        """Return whether every chunk of a block is there, whole."""
+        place = self.blocks.place(block)
+        for name, variable in self.job.variables().items():
+            key = "/".join(map(str, (*place, *(0 for _ in variable.extra))))
+            size = int(np.prod([*self.blocks.chunk, *variable.extra])) * variable.dtype.itemsize + CHECKSUM_BYTES
+            try:
+                if os.stat(f"{self.path}/{name}/c/{key}").st_size != size:  # noqa: PTH116 - 60,000 of them
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def write(self, block: int, arrays: Arrays) -> None:
+        """Write the results of a block, the status last."""
+        region = self.blocks.region(block)
+        with _writing(self.path):
+            for name in self.job.variables():
+                array = zarr().open_array(self.path / name, mode="r+", config={"write_empty_chunks": True})
+                array[region] = arrays[name]
+
+    def finish(self) -> None:
+        """Note that all blocks are there, and when."""
+        with _writing(self.path):
+            group = zarr().open_group(self.path, mode="r+")
+            if group.attrs["status"] != "completed":
+                group.update_attributes({"status": "completed", "ended": _now()})
+
+    # -------------------------------------------------------------------------------------------------------- reading
+
+    def dataset(self) -> xarray.Dataset:
+        """Return what is there, read when it is looked at."""
+        return dataset_of(self.path)
+
+
+def dataset_of(path: Path) -> xarray.Dataset:
+    """Return what a store holds, read when it is looked at; ValueError if it is no sweep's store."""
+    import xarray
+
+    attributes_of(path)
+    zarr()
+    found: xarray.Dataset = xarray.open_zarr(path, consolidated=False, chunks=None)
+    texts = {name: values for name, values in found.coords.items() if values.dtype.kind not in "iufb"}
+    if "status" in found:
+        found["status"].attrs["flag_values"] = np.arange(len(STATUS), dtype=np.int8)
+    own = {name: (values.dims, np.array(values.values.tolist()), values.attrs) for name, values in texts.items()}
+    return found.assign_coords(own)
+
+
+def counts_of(path: Path) -> dict[str, int]:
+    """Return how many runs have each status, and ``steps``, the number of steps done; read piece by piece."""
+    group = zarr().open_group(path, mode="r")
+    counts, steps = np.zeros(len(STATUS), dtype=np.int64), 0
+    rows = max(1, PIECE // int(np.prod(group["status"].shape[1:])))
+    for start in range(0, group["status"].shape[0], rows):
+        status = group["status"][start : start + rows]
+        counts += np.bincount(status.ravel(), minlength=len(STATUS))
+        steps += int(group["num_steps_done"][start : start + rows].sum())
+    return dict(zip(STATUS, counts.tolist(), strict=True)) | {"steps": steps}
+
+
+def seconds_of(path: Path, attributes: dict[str, Any]) -> float:
+    """Return how long a sweep took, or has been under way until its latest block."""
+    begun = datetime.fromisoformat(attributes["created"]).timestamp()
+    if "ended" in attributes:
+        return datetime.fromisoformat(attributes["ended"]).timestamp() - begun
+    latest = max((one.stat().st_mtime for one in (path / "status").rglob("*") if one.is_file()), default=begun)
+    return latest - begun
+
+
+def attributes_of(path: Path) -> dict[str, Any]:
+    """Return the attributes of a sweep's store; ValueError if there is none."""
+    try:
+        metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        attributes: dict[str, Any] = metadata["attributes"]
+        if attributes[FORMAT] == 1:
+            return attributes
+        what = f"is of form {shown(attributes[FORMAT])}, which this eosfast does not know"
+    except (OSError, ValueError, KeyError, TypeError):
+        what = "is no sweep's store" if path.exists() else "does not exist"
+    raise ValueError(
+        f"store {str(path)!r} {what}, nothing was changed: name a new folder, or one that a sweep has made"
+    )
+
+
+def checked_path(store: object) -> Path:
+    """Return the argument `store` as a path."""
+    if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
+        raise TypeError(f"store must be the path of a folder, got {shown(store)}")
+    return Path(store)
+
+
+def zarr() -> Any:
+    """Return the module, loaded on first use."""
+    try:
+        import zarr as module
+    except ImportError as error:
+        raise ImportError("a store needs Zarr: pip install 'eosfast[store]'") from error
+    return module
+
+
+def _lay_out(path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> None:
+    group = zarr().create_group(path, zarr_format=3, attributes=_attributes(job, blocks) | notes)
+    dims = job.space.dims
+    for name, variable in job.variables().items():
+        labels: dict[str, Any] = {"long_name": LONG_NAMES[name]} if name in LONG_NAMES else {}
+        if name == "status":
+            labels |= {"flag_values": list(range(len(STATUS))), "flag_meanings": " ".join(STATUS)}
+        group.create_array(
+            name,
+            shape=(*job.shape, *variable.extra),
+            dtype=variable.dtype,
+            chunks=(*blocks.chunk, *variable.extra),
+            dimension_names=(*dims, *(["parameter"] if variable.extra else [])),
+            fill_value=variable.dtype.type(variable.pending),
+            compressors=[zarr().codecs.Crc32cCodec()],
+            config={"write_empty_chunks": True},
+            attributes=labels,
+        )
+    along = {name: ((dim,), values) for name, (dim, values) in job.space.coordinates().items()}
+    parameters = job.parameters()
+    if parameters is not None:
+        along["parameter"] = (("parameter",), parameters)
+    for name, (own_dims, values) in along.items():
+        is_text = values.dtype.kind in "UO"
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype="string" if is_text else values.dtype,
+            dimension_names=own_dims,
+            config={"write_empty_chunks": True},
+            attributes={"long_name": LONG_NAMES[name]} if name in LONG_NAMES else {},
+        )
+        array[:] = values.astype(object) if is_text else values
+
+
+def _attributes(job: Job, blocks: Blocks) -> dict[str, Any]:
+    return {
+        FORMAT: 1,
+        "block": list(blocks.chunk),
+        "status": "pending",
+        **job.threshold(),
+        "config": json.dumps(job.identity(), allow_nan=False),
+        "seed": job.seed,
+        "eosfast_version": __version__,
+        "isa": isa,
+        "host": socket.gethostname(),
+        "created": _now(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
+    """Return what differs between two configurations, one text for each."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        out = []
+        for key in dict.fromkeys([*stored, *wanted]):
+            inner = f"{name}.{key}" if name else str(key)
+            out += _differences(stored.get(key), wanted.get(key), inner)
+        return out
+    return [] if stored == wanted else [f"{name} is {shown(stored)} there and {shown(wanted)} here"]
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say which store could not be written, and that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno or 0,
+            f"store {str(path)!r} cannot be written ({error.strerror or error}): the blocks done so far are kept; make "
+            "room or mend it, and the same call goes on",
+        ) from error
