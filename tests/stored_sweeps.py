@@ -61,7 +61,7 @@ def peak_bytes(**how):
 
     small(store=f"{how['store']}.first")  # loads what a sweep loads
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    eos.sweep(eos.SingleNeuron(), eos.GD(), w0={"x": 0.3}, num_threads=1, **how)
+    eos.sweep(eos.SingleNeuron(), eos.GD(), **({"w0": {"x": 0.3}, "num_threads": 1} | how))
     return 1024 * before, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
