@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import time
 import warnings
 
 import numpy as np
 
 import eosfast as eos
 from eosfast import blocks
+
+PENDING = 5
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["stored_sweeps", "eosfast.engine", "xarray", "zarr"])
@@ -73,6 +77,34 @@ def by_a_pool(method, **how):
         return in_small_blocks(executor=pool, **how).attrs["status"]
 
 
+def interrupted(**how):
+    """Send this process Ctrl-C half a second into an endless sweep. Return how long that goes on then, what it says that
+    happened, and how many runs are done.
+    """
+    heard = []
+
+    def interrupt(*_):
+        heard.append(time.perf_counter())
+        raise KeyboardInterrupt
+
+    call(num_steps=5)  # loads what a sweep loads
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    found = in_small_blocks(num_steps=3_000_000, stop=eos.Stop(steady=False), **how)
+    took = time.perf_counter() - heard[0]
+    return took, found.attrs["status"], int((found.status.values != PENDING).sum())
+
+
+def interrupted_in(who, store):
+    """`interrupted` by an executor, made here."""
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) if who == "threads" else ProcessPoolExecutor(2, mp_context=FORKED) as crew:
+        crew.submit(len, "").result()
+        return interrupted(executor=crew, store=store)
+
+
 def child(function, *arguments, **how):
     """Start a process that calls a function of this module."""
     process = FORKED.Process(target=function, args=arguments, kwargs=how)
@@ -120,6 +152,15 @@ def same(found, reference):
         assert found.attrs[name] == reference.attrs[name], name
     assert ("threshold" in found.attrs) == ("threshold" in reference.attrs)
     json.loads(found.attrs["config"])
+
+
+def agrees(found, reference):
+    """Assert that what a store says is done is right; return how many runs are done."""
+    status = found.status.values  # first: what it says is done was done before
+    done = status != PENDING
+    for name, values in reference.data_vars.items():
+        assert np.array_equal(found[name].values[done], values.values[done], equal_nan=True), name
+    return int(done.sum())
 
 
 def files(store):

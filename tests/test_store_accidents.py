@@ -15,29 +15,19 @@ import numpy as np
 import pytest
 import xarray
 from hypothesis import given, strategies as st
-from stored_sweeps import FORKED, call, child, files, in_small_blocks, limited, outcome, peak_bytes, same, together
+from stored_sweeps import FORKED, PENDING, agrees, call, child, files, in_small_blocks, interrupted, limited, outcome, peak_bytes, same, together
 
 import eosfast as eos
 from eosfast import blocks
 
 pytest.importorskip("zarr")
 
-PENDING = 5
 LONG = {"num_steps": 300_000}  # about a second, without waiting for anything
 
 
 @pytest.fixture(scope="module")
 def reference():
     return call(**LONG)
-
-
-def agrees(found, reference):
-    """Assert that what a store says is done is right; return how many runs are done."""
-    status = found.status.values  # first: what it says is done was done before
-    done = status != PENDING
-    for name, values in reference.data_vars.items():
-        assert np.array_equal(found[name].values[done], values.values[done], equal_nan=True), name
-    return int(done.sum())
 
 
 # -------------------------------------------------------------------------------------------------------------- killed
@@ -209,24 +199,8 @@ def test_a_disk_for_reading_only(disk):
 # -------------------------------------------------------------------------------------------------------- interrupted
 
 
-def _interrupted(store):
-    """Return how long a sweep goes on after Ctrl-C, what it returns, and what it left."""
-    heard = []
-
-    def interrupt(*_):
-        heard.append(time.perf_counter())
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
-    found = in_small_blocks(store=store, num_steps=3_000_000)
-    took = time.perf_counter() - heard[0]
-    return took, found.attrs["status"], int((found.status.values != PENDING).sum())
-
-
 def test_ctrl_c(tmp_path):
-    took, status, done = outcome(_interrupted, tmp_path / "sweep.zarr")
+    took, status, done = outcome(interrupted, store=tmp_path / "sweep.zarr")
     assert took < 1
     assert status == "interrupted"
     assert 0 <= done < 18 * 22
@@ -244,7 +218,7 @@ whole = sweep(int(sys.argv[1]))
 child = os.fork()
 if child == 0:
     assert (sweep(0) == whole).all() and (sweep(1) == whole).all()
-    assert eos.train(eos.SingleNeuron(), eos.GD(lr=0.01), [0.3, 5.0], num_steps=10).attrs["num_threads"] >= 1
+    assert eos.train(eos.SingleNeuron(), [0.3, 5.0], eos.GD(lr=0.01), num_steps=10).attrs["num_threads"] >= 1
     try:
         assert (sweep(2) == whole).all()
         print("several threads", flush=True)

@@ -20,6 +20,7 @@ from eosfast._dispatch import isa
 from eosfast.arguments import Flag, shown
 from eosfast.blocks import layout, shard_of
 from eosfast.progress import reporter
+from eosfast.results import load_xarray
 from eosfast.store import Store, checked_path
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Elsewhere:
             return True
         finally:
             if own:
-                executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=not left, cancel_futures=True)
         return False
 
     def _results(
@@ -270,6 +271,7 @@ def into_store(
     that is made here.
     """
     assert ways.path is not None
+    load_xarray()
     store = Store.at(ways.path, job, lambda: layout(job, ways.num_threads), ways.overwrite, notes)
     mine = range(ways.part[0], len(store.blocks), ways.part[1])
     todo = [block for block in mine if not store.sound(block)]
