@@ -8,6 +8,7 @@ import os
 import signal
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -78,8 +79,8 @@ def by_a_pool(method, **how):
 
 
 def interrupted(**how):
-    """Send this process Ctrl-C half a second into an endless sweep. Return how long that goes on then, what it says that
-    happened, and how many runs are done.
+    """Send this process Ctrl-C half a second into an endless sweep. Return how long that goes on then, its status, and
+    how many runs are done.
     """
     heard = []
 
@@ -164,9 +165,6 @@ def agrees(found, reference):
 
 
 def files(store):
-    """Return the date and the content of each chunk and each description of a store."""
-    found = (os.path.join(folder, name) for folder, _, names in os.walk(store) for name in names)
-    return {
-        os.path.relpath(one, store): (os.stat(one).st_mtime_ns, os.stat(one).st_ino, os.stat(one).st_size)
-        for one in found
-    }
+    """Return date, identity and size of each chunk and each description of a store."""
+    found = {str(one.relative_to(store)): one.stat() for one in Path(store).rglob("*") if one.is_file()}
+    return {name: (one.st_mtime_ns, one.st_ino, one.st_size) for name, one in found.items()}

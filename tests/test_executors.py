@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import pytest
 import xarray
+
 from stored_sweeps import agrees, by_a_pool, call, child, in_small_blocks, interrupted_in, outcome, same
 
 LONG = {"num_steps": 300_000}
@@ -148,7 +149,7 @@ def test_a_store_that_went_away_is_filled_again(tmp_path, short, pool):
         (tmp_path / "sweep.zarr").rename(tmp_path / name)
 
 
-# ------------------------------------------------------------------------------------------------------ workers that die
+# ----------------------------------------------------------------------------------------------------- workers that die
 
 
 @pytest.mark.parametrize("stored", [True, False])
