@@ -18,7 +18,7 @@ from eosfast import blocks
 PENDING = 5
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["stored_sweeps", "eosfast.engine", "xarray", "zarr"])
+FORKED.set_forkserver_preload(["stored_sweeps", "eosfast.engine", "xarray", "zarr", "dask.array"])
 
 
 def call(**how):
