@@ -69,6 +69,7 @@ def train_bits(name: str, config: dict, start: list[float]) -> str:
         [],
         NO_STOP,
         NO_SOLVE,
+        0.05,
         1,
         None,
     )
@@ -148,7 +149,7 @@ def steps_bits(config: dict, dim: int, name: str = "FeedForward") -> str:
     model = core.model(name, config)
     start = (np.arange(dim) * 29 % 83) / 80 - 0.5
     out = {"step": np.empty(31, np.int64), "loss": np.empty(31), "weights": np.empty((31, dim))}
-    core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 2, None)
+    core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 0.1, 2, None)
     product = core.hvp(model, start, start[::-1].copy()[None])
     return digest(np.concatenate([out["loss"], out["weights"].ravel(), product.ravel()]))
 

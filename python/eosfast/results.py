@@ -75,18 +75,20 @@ def described(value: Any) -> Any:
     finite as strings.
     """
     if isinstance(value, Dataset):
-        made = {"recipe": value.recipe} if value.recipe else {}
         checksum = _CHECKSUMS.get(value, lambda: _checksum(value.X, value.y))
-        return {"type": "Dataset", "n": value.n, "d": value.d, **made, "sha256": checksum}
+        return {"type": "Dataset", "n": value.n, "d": value.d, **_made_by(value), "sha256": checksum}
     if isinstance(value, ValueObject):
         return {
             "type": type(value).__name__,
-            **{item.name: described(getattr(value, item.name)) for item in fields(value)},
+            **_made_by(value),
+            **{item.name: described(value._written(item.name)) for item in fields(value)},
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
     if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
+    if isinstance(value, np.floating):
+        return described(float(value))  # `tolist` of a long double gives it back
     if isinstance(value, (np.ndarray, np.generic)):
         return described(value.tolist())
     if isinstance(value, dict):
@@ -100,6 +102,14 @@ def described(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
 
 
+def _made_by(value: ValueObject) -> dict[str, Any]:
+    """Return the recipe of data or of a model that is drawn anew for each seed of a grid: equal arrays that were given
+    are not.
+    """
+    recipe = getattr(value, "recipe", None)
+    return {"recipe": recipe} if recipe else {}
+
+
 def _checksum(*values: Any) -> str:
     import hashlib  # on first use
 
@@ -107,7 +117,7 @@ def _checksum(*values: Any) -> str:
 
     def take(value: Any) -> None:
         if isinstance(value, ValueObject):
-            digest.update(type(value).__name__.encode())
+            digest.update(f"{type(value).__name__}{_made_by(value)}".encode())
             for held in value._values():
                 take(held)
         elif isinstance(value, np.ndarray):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eosfast.arguments import one_of
 from eosfast.models.base import starting_point
 
 if TYPE_CHECKING:
@@ -247,6 +248,11 @@ class Runs:
         twice = [name for name in self.w0 if name in self.block_axes]
         if twice:
             raise ValueError(f"w0 must leave out what the grid sets, got {twice[0]!r} in both")
+        unknown = [name for name in self.w0 if name not in model.parameters]
+        if unknown:
+            raise ValueError(
+                f"w0 must name blocks of {model!r}, {one_of(str(unknown[0]), model.parameters)}, got {unknown[0]!r}"
+            )
         missing = [name for name in model.parameters if name not in self.block_axes and name not in self.w0]
         if missing:
             raise ValueError(
