@@ -213,6 +213,13 @@ class Ways:
     num_threads: int
     """Of each block."""
 
+    def __post_init__(self) -> None:
+        if self.overwrite and self.part[1] > 1:
+            raise ValueError(
+                f"overwrite must be False for a shard, got shard={self.part}: each part would erase what the others "
+                "have done; remove the store before the first of them begins"
+            )
+
 
 def checked(
     store: object,
@@ -231,11 +238,6 @@ def checked(
     for name, given in (("shard", shard is not None), ("overwrite", replaces)):
         if given and store is None:
             raise ValueError(f"{name} needs a store, got store=None")
-    if replaces and shard is not None:
-        raise ValueError(
-            f"overwrite must be False for a shard, got shard={shard!r}: each part would erase what the others have "
-            "done; remove the store before the first of them begins"
-        )
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {shown(executor)}")
     if factory is not None and not callable(factory):
