@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 
 import eosfast as eos
 from eosfast import blocks
 
+PENDING = 5
+
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["stored_sweeps", "eosfast.engine", "xarray", "zarr"])
+FORKED.set_forkserver_preload(["stored_sweeps", "eosfast.engine", "xarray", "zarr", "dask.array"])
 
 
 def call(**how):
@@ -61,7 +66,7 @@ def peak_bytes(**how):
 
     small(store=f"{how['store']}.first")  # loads what a sweep loads
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    eos.sweep(eos.SingleNeuron(), eos.GD(), w0={"x": 0.3}, num_threads=1, **how)
+    eos.sweep(eos.SingleNeuron(), eos.GD(), **({"w0": {"x": 0.3}, "num_threads": 1} | how))
     return 1024 * before, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -71,6 +76,34 @@ def by_a_pool(method, **how):
 
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
         return in_small_blocks(executor=pool, **how).attrs["status"]
+
+
+def interrupted(**how):
+    """Send this process Ctrl-C half a second into an endless sweep. Return how long that goes on then, its status, and
+    how many runs are done.
+    """
+    heard = []
+
+    def interrupt(*_):
+        heard.append(time.perf_counter())
+        raise KeyboardInterrupt
+
+    call(num_steps=5)  # loads what a sweep loads
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    found = in_small_blocks(num_steps=3_000_000, stop=eos.Stop(steady=False), **how)
+    took = time.perf_counter() - heard[0]
+    return took, found.attrs["status"], int((found.status.values != PENDING).sum())
+
+
+def interrupted_in(who, store):
+    """`interrupted` by an executor, made here."""
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) if who == "threads" else ProcessPoolExecutor(2, mp_context=FORKED) as crew:
+        crew.submit(len, "").result()
+        return interrupted(executor=crew, store=store)
 
 
 def child(function, *arguments, **how):
@@ -122,10 +155,16 @@ def same(found, reference):
     json.loads(found.attrs["config"])
 
 
+def agrees(found, reference):
+    """Assert that what a store says is done is right; return how many runs are done."""
+    status = found.status.values  # first: what it says is done was done before
+    done = status != PENDING
+    for name, values in reference.data_vars.items():
+        assert np.array_equal(found[name].values[done], values.values[done], equal_nan=True), name
+    return int(done.sum())
+
+
 def files(store):
-    """Return the date and the content of each chunk and each description of a store."""
-    found = (os.path.join(folder, name) for folder, _, names in os.walk(store) for name in names)
-    return {
-        os.path.relpath(one, store): (os.stat(one).st_mtime_ns, os.stat(one).st_ino, os.stat(one).st_size)
-        for one in found
-    }
+    """Return date, identity and size of each chunk and each description of a store."""
+    found = {str(one.relative_to(store)): one.stat() for one in Path(store).rglob("*") if one.is_file()}
+    return {name: (one.st_mtime_ns, one.st_ino, one.st_size) for name, one in found.items()}

@@ -20,6 +20,7 @@ from eosfast._dispatch import isa
 from eosfast.arguments import Flag, shown
 from eosfast.blocks import layout, shard_of
 from eosfast.progress import reporter
+from eosfast.results import load_xarray
 from eosfast.store import Store, checked_path
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Elsewhere:
             return True
         finally:
             if own:
-                executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=not left, cancel_futures=True)
         return False
 
     def _results(
@@ -212,6 +213,13 @@ class Ways:
     num_threads: int
     """Of each block."""
 
+    def __post_init__(self) -> None:
+        if self.overwrite and self.part[1] > 1:
+            raise ValueError(
+                f"overwrite must be False for a shard, got shard={self.part}: each part would erase what the others "
+                "have done; remove the store before the first of them begins"
+            )
+
 
 def checked(
     store: object,
@@ -230,11 +238,6 @@ def checked(
     for name, given in (("shard", shard is not None), ("overwrite", replaces)):
         if given and store is None:
             raise ValueError(f"{name} needs a store, got store=None")
-    if replaces and shard is not None:
-        raise ValueError(
-            f"overwrite must be False for a shard, got shard={shard!r}: each part would erase what the others have "
-            "done; remove the store before the first of them begins"
-        )
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {shown(executor)}")
     if factory is not None and not callable(factory):
@@ -270,6 +273,7 @@ def into_store(
     that is made here.
     """
     assert ways.path is not None
+    load_xarray()
     store = Store.at(ways.path, job, lambda: layout(job, ways.num_threads), ways.overwrite, notes)
     mine = range(ways.part[0], len(store.blocks), ways.part[1])
     todo = [block for block in mine if not store.sound(block)]

@@ -130,13 +130,18 @@ def _checksum(*values: Any) -> str:
     return digest.hexdigest()
 
 
+def load_xarray() -> None:
+    """Load xarray before the work, not after it: then Ctrl-C would have to wait for it. It loads more (Dask, where that
+    is installed: a second) when it makes its first Dataset.
+    """
+    import xarray
+
+    xarray.Dataset({"step": ("step", [0])})
+
+
 @dataclass
 class Provenance:
-    """Where a result comes from. Made when the work begins, so that it knows how long it took.
-
-    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it. It loads more (Dask, where that is
-    installed: a second) when it makes its first Dataset.
-    """
+    """Where a result comes from. Made when the work begins, so that it knows how long it took."""
 
     arguments: Mapping[str, Any]
     seed: int
@@ -144,9 +149,7 @@ class Provenance:
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        import xarray
-
-        xarray.Dataset({"step": ("step", [0])})
+        load_xarray()
         self.began = time.perf_counter()
 
     def attrs(self) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class Runs:
         return any(model.is_random for model in candidates)
 
     def _segments(self, dim: int, part: slice) -> list[slice]:
-        """Cut a part of a dimension where the compiled loop changes, and where fresh data would take too much memory."""
+        """Cut a part of a dimension where the compiled loop changes and where fresh data would take too much memory."""
         keys: list[Any] = []  # one for each place, for each reason to cut
         for axis in self.field_axes:
             name = axis.target.key
