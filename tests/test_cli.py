@@ -93,9 +93,19 @@ def test_version():
 COMMANDS = {
     "reproduce": ("--figure", "--out", "--data"),
     "verify": (),
-    "sweep": ("--store", "--shard", "--set", "--threads", "--overwrite", "--dry-run", "[grid.zip.run]", "SLURM"),
+    "sweep": (
+        "--store",
+        "--shard",
+        "--set",
+        "--threads",
+        "--overwrite",
+        "--dry-run",
+        "[grid.zip.run]",
+        "QuadraticRegression.random(",
+        "SLURM",
+    ),
     "status": (),
-    "plot": ("--x", "--y", "--value", "--out"),
+    "plot": ("--x", "--y", "--value", "--at", "--out"),
     "export": (),
     "info": (),
 }

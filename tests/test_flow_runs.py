@@ -2,6 +2,7 @@
 from the flow.
 """
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -106,9 +107,10 @@ def test_where_nothing_moves():
 
 
 LONG_FLOW = """
-import numpy as np
+import numpy as np, xarray
 import eosfast as eos
 model, w0 = {model}
+eos.gradient_flow(eos.SingleNeuron(), times=[0.0])  # loads xarray, and Dask where it is installed
 print("ready", flush=True)
 run = eos.gradient_flow(model, w0, times=[0.0, 1e-3, 1e12], max_steps=10**12, rtol={rtol}, num_threads={threads},
                         quantities=("loss",), progress={progress})
@@ -169,6 +171,11 @@ CASES = {
         ValueError,
         ["quantities", "'distance_to_flow'"],
     ),
+    "no matched time": (
+        lambda: distances(EXAMPLES[0], None, eos.NormalizedGD(0.1), 3),
+        ValueError,
+        ["quantities", "'distance_to_flow'", "NormalizedGD(lr=0.1)"],
+    ),
     "quantity twice": (lambda: flow(quantities=("loss", "loss")), ValueError, ["quantities", "'loss'", "2 times"]),
     "start": (lambda: flow(w0=[1.0]), ValueError, ["w0", "(2,)", "(1,)"]),
     "starts": (lambda: flow(w0=np.ones((2, 3))), ValueError, ["w0", "(runs, 2)", "(2, 3)"]),
@@ -216,6 +223,22 @@ def test_distances_are_those_from_the_flow_at_the_matched_time(model, optimizer)
 def test_a_slow_heavy_ball_is_near_the_flow():
     gaps = [distances(XOR, None, eos.HeavyBall(lr, 0.9), round(0.2 / lr)).distance_to_flow[-1] for lr in (2e-3, 1e-3)]
     assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize("trainable", ["first", "both"])
+def test_distances_under_weight_decay_count_what_the_data_do_not_see(trainable):
+    # two samples of nine coordinates: most of the start is outside the row space, where the flow of the loss rests
+    data = eos.Dataset(np.random.default_rng(1).standard_normal((2, 9)), [1.0, -1.0])
+    reduced = eos.TwoLayerNetwork(data, 4, "tanh", loss="mse", trainable=trainable)
+    whole = dataclasses.replace(reduced, reduce=False)
+    rule, steps = eos.GD(0.05, weight_decay=0.7), [0, 1, 10, 30]
+    run = distances(reduced, None, rule, 30, record=steps)
+    along = flow(whole, None, times=0.05 * np.array(steps), quantities="weights").weights.values
+    expected = np.linalg.norm(run.weights.values - along, axis=1)
+    assert expected[-1] > 1
+    np.testing.assert_allclose(run.distance_to_flow, expected, rtol=1e-6, atol=1e-9)
+    other = distances(whole, None, rule, 30, record=steps)
+    np.testing.assert_allclose(run.distance_to_flow, other.distance_to_flow, rtol=1e-9)
 
 
 @pytest.mark.parametrize("w0", [[0.6, 1.5], [0.9, 1.0]])

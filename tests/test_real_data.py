@@ -309,6 +309,8 @@ def changed_function():
         (pickle.dumps(b"x", protocol=2).replace(b"latin1", b"rot-13"), ["rot-13"]),
         (changed_function(), ["change a function"]),
         (b"\x80\x02U\x01aQ.", ["outside the file"]),
+        (b"\x80\x02]r\xff\xff\xff\xffe.", ["damaged"]),  # the 2^32nd object: no memory is made ready for the others
+        (b"\x80\x05\x96\x00\x00\x00\x00\x20\x00\x00\x00aaa.", ["truncated"]),  # 137 GB, it says
     ],
 )
 def test_damaged_and_foreign_pickles(tmp_path, content, words):

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "eosfast/dynamics/track.hpp"
+#include "eosfast/dynamics/mover.hpp"
 #include "eosfast/models/threshold_neuron.hpp"
 #include "eosfast/optimizers.hpp"
 #include "region.hpp"

@@ -4,9 +4,12 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <tuple>
 
+#include "eosfast/dynamics/chebyshev.hpp"
 #include "eosfast/dynamics/network_flow.hpp"
 #include "eosfast/parallel.hpp"
+#include "eosfast/spectrum/lanczos.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -22,6 +25,18 @@ constexpr double kA[6][6] = {{1.0 / 5},
                              {9017.0 / 3168, -355.0 / 33, 46732.0 / 5247, 49.0 / 176, -5103.0 / 18656},
                              {35.0 / 384, 0.0, 500.0 / 1113, 125.0 / 192, -2187.0 / 6784, 11.0 / 84}};
 constexpr double kError[7] = {71.0 / 57600, 0.0, -71.0 / 16695, 71.0 / 1920, -17253.0 / 339200, 22.0 / 525, -1.0 / 40};
+
+// Of the choice between the methods.
+constexpr double kGradients = 6.0;                 // in a step of Dormand and Prince
+constexpr double kStiff = 2.0;                     // step size times sharpness at which stability may be the limit
+constexpr double kWorthwhile = 0.8;                // of the gradients that the other method would take
+constexpr std::int64_t kStretch = 25;              // Chebyshev steps between two estimates of the sharpness
+constexpr double kMargin = 1.15, kRoughly = 0.05;  // the sharpness may rise in between; tolerance of the estimate
+constexpr int kMostStages = 200;
+constexpr double kChebyshevExponent = -1.0 / 6.0;  // the error is of order 3
+
+// Thrown out of a step when the run is to stop.
+struct Stopped {};
 
 // The mean of square(i), in eight interleaved sums.
 template <class Square>
@@ -50,10 +65,11 @@ NetworkFlow<T>::NetworkFlow(const Network<T>& network, const double* w0, const F
 }
 
 template <class T>
-void NetworkFlow<T>::slope(const Vector& w, Vector& f) {
+void NetworkFlow<T>::slope_at(const Vector& w, Vector& f) {
   std::transform(w.begin(), w.end(), at_.begin(), [](double x) { return static_cast<T>(x); });
   pass_->visit(at_.data());
   pass_->grad(grad_.data());
+  ++num_gradients_;
   std::transform(grad_.begin(), grad_.end(), f.begin(), [](T g) { return -static_cast<double>(g); });
 }
 
@@ -81,7 +97,7 @@ double NetworkFlow<T>::stages(double h) {
       const double* const f = f_[j].data();
       for (std::size_t i = 0; i < dim; ++i) next[i] += a[j] * f[i];
     }
-    slope(next_, f_[s + 1]);
+    slope_at(next_, f_[s + 1]);
   }
   return mean(dim, [&](std::size_t i) {
     double error = 0.0;
@@ -91,20 +107,95 @@ double NetworkFlow<T>::stages(double h) {
   });
 }
 
-// One attempted step.
+// The error is that of the solution's third derivative, from both ends of the step (Sommeijer, Shampine, Verwer 1998).
 template <class T>
-void NetworkFlow<T>::step(double target) {
-  if (!begun_) {
-    slope(w_, f_[0]);
-    h_ = first_step();
-    begun_ = true;
+double NetworkFlow<T>::chebyshev_stages(double h, const std::function<bool()>& stop) {
+  const Chebyshev method(Chebyshev::stages_for(h, kMargin * sharpness_));
+  const std::size_t dim = w_.size();
+  Vector &older = f_[1], &old = f_[2], &slope = f_[3];
+  older = w_;
+  for (std::size_t i = 0; i < dim; ++i) old[i] = w_[i] + method.first() * h * f_[0][i];
+  for (const Chebyshev::Stage& c : method.stages()) {
+    if (stop()) throw Stopped{};
+    slope_at(old, slope);
+    const double rest = 1.0 - c.mu - c.nu;
+    for (std::size_t i = 0; i < dim; ++i)
+      next_[i] = rest * w_[i] + c.mu * old[i] + c.nu * older[i] + h * (c.slope * slope[i] + c.first_slope * f_[0][i]);
+    older.swap(old);
+    old = next_;
   }
-  if (!std::isfinite(std::accumulate(f_[0].begin(), f_[0].end(), 0.0))) {
-    verdict_ = FlowStatus::diverged;
-    return;
+  slope_at(next_, f_[6]);
+  return mean(dim, [&](std::size_t i) {
+    const double error = 0.8 * (w_[i] - next_[i]) + 0.4 * h * (f_[0][i] + f_[6][i]);
+    const double ratio = error / (options_.atol + options_.rtol * std::max(std::abs(w_[i]), std::abs(next_[i])));
+    return ratio * ratio;
+  });
+}
+
+template <class T>
+double NetworkFlow<T>::estimated_sharpness(const std::function<bool()>& stop) {
+  const auto dim = static_cast<std::ptrdiff_t>(w_.size());
+  std::transform(w_.begin(), w_.end(), at_.begin(), [](double x) { return static_cast<T>(x); });
+  pass_->visit(at_.data());
+  LanczosOptions options;
+  options.tol = kRoughly;
+  const SymmetricProducts products = [&](const double* V, int k, double* out) {
+    if (stop()) throw Stopped{};
+    in_precision<T>(V, dim * k, dim * k, out, [&](const T* from, T* to) { pass_->hvp(from, k, to); });
+  };
+  SpectrumResult found = lanczos(dim, products, options, top_.empty() ? nullptr : top_.data(), nullptr);
+  if (!std::isfinite(found.values[0])) return 0.0;
+  top_ = std::move(found.vectors);
+  return found.values[0];
+}
+
+template <class T>
+void NetworkFlow<T>::choose_method(const std::function<bool()>& stop) {
+  if (num_steps_ < next_look_) return;
+  sharpness_ = estimated_sharpness(stop);
+  const bool before = chebyshev_;
+  if (before) {
+    const double others = kGradients / kStable * sharpness_ * (time_ - since_);  // gradients in the same time
+    chebyshev_ = static_cast<double>(num_gradients_ - gradients_before_) < kWorthwhile * others;
+  } else {
+    chebyshev_ = h_ * sharpness_ > kStiff;
   }
-  const double room = target - time_, h = std::min(h_, room), error = stages(h);
-  double factor = kFlowSafety * std::pow(error, kFlowExponent);
+  if (before && !chebyshev_) h_ = std::min(h_, kStable / sharpness_);
+  next_look_ = num_steps_ + (chebyshev_ ? kStretch : wait_);
+  if (!chebyshev_) wait_ *= 2;
+  gradients_before_ = num_gradients_;
+  since_ = time_;
+}
+
+template <class T>
+void NetworkFlow<T>::begin() {
+  if (begun_) return;
+  slope_at(w_, f_[0]);
+  h_ = first_step();
+  begun_ = true;
+}
+
+template <class T>
+FlowStatus NetworkFlow<T>::step(double target, const std::function<bool()>& stop) {
+  begin();
+  const auto before = std::apply([](const auto&... members) { return std::make_tuple(members...); }, decisions());
+  try {
+    return attempt(target, stop);
+  } catch (const Stopped&) {  // as if the step had not begun
+    decisions() = before;
+    return FlowStatus::interrupted;
+  }
+}
+
+template <class T>
+FlowStatus NetworkFlow<T>::attempt(double target, const std::function<bool()>& stop) {
+  begin();
+  if (!std::isfinite(std::accumulate(f_[0].begin(), f_[0].end(), 0.0))) return verdict_ = FlowStatus::diverged;
+  choose_method(stop);
+  if (chebyshev_) h_ = std::min(h_, Chebyshev::longest_step(kMostStages, kMargin * sharpness_));
+  const double room = target - time_, h = std::min(h_, room);
+  const double error = chebyshev_ ? chebyshev_stages(h, stop) : stages(h);
+  double factor = kFlowSafety * std::pow(error, chebyshev_ ? kChebyshevExponent : kFlowExponent);
   factor = std::isnan(factor) ? kFlowSmallest : std::clamp(factor, kFlowSmallest, held_ ? 1.0 : kFlowLargest);
   ++num_steps_;
   held_ = !(error <= 1.0);
@@ -115,20 +206,22 @@ void NetworkFlow<T>::step(double target) {
     h_ = h < h_ ? std::max(h_, factor * h) : factor * h;  // cut short by the target: that does not shorten the next
   } else {
     h_ = factor * h;
+    if (chebyshev_) sharpness_ = estimated_sharpness(stop);  // it may have risen
   }
-  if (!(time_ < target)) return;
+  if (!(time_ < target)) return verdict_;
   if (!(time_ + h_ > time_) || h_ < 1e-290) {
     verdict_ = FlowStatus::stalled;
   } else if (num_steps_ >= options_.max_steps) {
     verdict_ = FlowStatus::budget;
   }
+  return verdict_;
 }
 
 template <class T>
 FlowStatus NetworkFlow<T>::advance(double time, StopToken& token) {
   while (time_ < time && verdict_ == FlowStatus::pending) {
-    if (token.poll(0)) return FlowStatus::interrupted;
-    step(time);
+    if (token.poll(0) || step(time, [&] { return token.poll(0); }) == FlowStatus::interrupted)
+      return FlowStatus::interrupted;
   }
   return verdict_;
 }
@@ -137,11 +230,10 @@ template <class T>
 void NetworkFlow<T>::save(StateWriter& out) const {
   out.vector(w_);
   out.vector(f_[0]);
-  out.number(time_);
-  out.number(h_);
-  out.number(begun_);
-  out.number(held_);
-  out.number(num_steps_);
+  out.vector(top_);
+  for (const double value : {time_, h_, since_, sharpness_}) out.number(value);
+  for (const bool flag : {begun_, held_, chebyshev_}) out.number(flag);
+  for (const std::int64_t count : {num_steps_, num_gradients_, next_look_, wait_, gradients_before_}) out.number(count);
   out.number(verdict_);
 }
 
@@ -149,11 +241,11 @@ template <class T>
 void NetworkFlow<T>::load(StateReader& in) {
   in.vector(w_, w_.size());
   in.vector(f_[0], w_.size());
-  time_ = in.number<double>();
-  h_ = in.number<double>();
-  begun_ = in.number<std::uint8_t>() != 0;
-  held_ = in.number<std::uint8_t>() != 0;
-  num_steps_ = in.number<std::int64_t>();
+  in.vector_or_none(top_, w_.size());
+  for (double* value : {&time_, &h_, &since_, &sharpness_}) *value = in.number<double>();
+  for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.number<std::uint8_t>() != 0;
+  for (std::int64_t* count : {&num_steps_, &num_gradients_, &next_look_, &wait_, &gradients_before_})
+    *count = in.number<std::int64_t>();
   verdict_ = in.number<FlowStatus>();
 }
 

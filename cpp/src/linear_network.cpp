@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "eosfast/networks/rank_limited.hpp"
+
 namespace eosfast {
 inline namespace EOSFAST_ISA {
 
@@ -71,6 +73,13 @@ std::unique_ptr<Pass<double>> LinearNetwork::pass(int num_threads) const {
 int LinearNetwork::patience() const {
   const double flops = 6.0 * static_cast<double>(dim_) * static_cast<double>(T_.columns());
   return static_cast<int>(std::clamp(1e7 / flops, 1.0, 960.0));
+}
+
+// Every local minimum is a global one (Kawaguchi 2016), so that only saddles lie above.
+double LinearNetwork::least_loss() const {
+  const std::ptrdiff_t rank = *std::min_element(widths_.begin(), widths_.end());
+  const Rows turned = from_input_ ? transposed(T_) : Rows();
+  return 0.5 * scale_ * (least_square_of_rank(L_, from_input_ ? turned : T_, rank) + rest_);
 }
 
 // ------------------------------------------------------------------------------------------------------------ a point

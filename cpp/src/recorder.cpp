@@ -270,7 +270,7 @@ class Recording {
       std::vector<double> w(static_cast<std::size_t>(run_.dim()));
       run_.copy_w(w.data());
       for (std::size_t i = 0; i < w.size(); ++i) w[i] -= flow.w()[i];
-      distance = norm_of(w);
+      distance = norm_of(w, run_.unseen_move());
     }
     out_.distance_to_flow[row] = distance;
   }

@@ -130,7 +130,8 @@ class Integer:
         if isinstance(value, bool) or not isinstance(value, numbers.Integral):
             raise TypeError(f"{name} must be {self}, got {shown(value)}")
         if not self.least <= int(value) <= self.most:
-            raise ValueError(f"{name} must be {self}, got {shown(value)}")
+            wanted = f"an int from {self.least} to 2**63 - 1" if int(value) > LARGEST_INT else str(self)
+            raise ValueError(f"{name} must be {wanted}, got {shown(value)}")
         return int(value)
 
     def check_all(self, name: str, values: Any) -> NDArray[Any]:

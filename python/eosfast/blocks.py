@@ -23,7 +23,7 @@ SECONDS = 1.0
 """Work in a block, about."""
 
 MOST_FILES = 50_000
-"""Chunks of all variables together, about."""
+"""Chunks of all variables together."""
 
 MOST_BYTES = 2**26
 """Results of one block, at most, if it has more than one run."""
@@ -84,11 +84,20 @@ def chunk_of(shape: tuple[int, ...], runs: int) -> tuple[int, ...]:
 
 def layout(job: Job, num_threads: int) -> Blocks:
     """Return the blocks for a job whose blocks are done by `num_threads` threads each."""
-    runs = int(min(SECONDS / max(seconds_per_run(job, num_threads), 1e-12), job.num_runs))
-    variables = len(job.variables())
-    runs = max(runs, -(-job.num_runs * variables // MOST_FILES))
-    runs = min(runs, max(1, MOST_BYTES // job.bytes_per_run()))
-    return Blocks(job.shape, chunk_of(job.shape, runs))
+    return blocks_of(job.shape, seconds_per_run(job, num_threads), len(job.variables()), job.bytes_per_run())
+
+
+def blocks_of(shape: tuple[int, ...], seconds: float, variables: int, num_bytes: int) -> Blocks:
+    """Return the blocks for runs of so many seconds, variables and bytes each: about a second of work, more if there
+    would be too many files, less if there would be too many bytes.
+    """
+    most = max(1, MOST_BYTES // num_bytes)
+    runs = min(int(min(SECONDS / max(seconds, 1e-12), math.prod(shape))), most)
+    blocks = Blocks(shape, chunk_of(shape, runs))
+    while len(blocks) * variables > MOST_FILES and runs < min(most, math.prod(shape)):
+        runs = min(max(runs, 1) + max(runs, 1) // 8 + 1, most)
+        blocks = Blocks(shape, chunk_of(shape, runs))
+    return blocks
 
 
 def seconds_per_run(job: Job, num_threads: int) -> float:

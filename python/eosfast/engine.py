@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import uuid
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from eosfast._dispatch import isa
 from eosfast.arguments import Flag, shown
 from eosfast.blocks import layout, shard_of
 from eosfast.progress import reporter
+from eosfast.results import load_xarray
 from eosfast.store import Store, checked_path
 
 if TYPE_CHECKING:
@@ -52,18 +55,21 @@ def here(
 ) -> bool:
     """Do the blocks one after the other in this process; return whether Ctrl-C or `stopping` ended that."""
     done = 0
-    for block in todo:
-        if stopping():
-            return True
-        before = done
-        report = (lambda finished, before=before: poll(before + finished)) if poll else None
-        arrays, interrupted = job.run(store.blocks.region(block), num_threads, report)
-        if interrupted:
-            return True
-        store.write(block, arrays)
-        done += store.blocks.runs_in(block)
-        if poll:
-            poll(done)
+    try:
+        for block in todo:
+            if stopping():
+                return True
+            before = done
+            report = (lambda finished, before=before: poll(before + finished)) if poll else None
+            arrays, interrupted = job.run(store.blocks.region(block), num_threads, report)
+            if interrupted:
+                return True
+            store.write(block, arrays)
+            done += store.blocks.runs_in(block)
+            if poll:
+                poll(done)
+    except KeyboardInterrupt:  # between the runs of two blocks
+        return True
     return False
 
 
@@ -73,7 +79,9 @@ class Elsewhere:
     def __init__(self, job: Job, blocks: Blocks, store: Store | None, num_threads: int) -> None:
         payload = pickle.dumps((job, blocks), protocol=5)
         self.blocks, self.store = blocks, store
-        self.task = (payload, hashlib.sha256(payload).hexdigest(), str(store.path) if store else None, num_threads, isa)
+        where = str(store.path) if store else None
+        # A task of its own for each call: Dask keeps what it has done, and the store may be gone since.
+        self.task = (payload, hashlib.sha256(payload).hexdigest(), where, num_threads, isa, uuid.uuid4().hex)
 
     def go(
         self,
@@ -108,11 +116,14 @@ class Elsewhere:
                     if own:
                         executor.shutdown(wait=False, cancel_futures=True)
                     executor, own = factory(), True
+                except Exception as error:
+                    error.add_note(self._kept())
+                    raise
         except KeyboardInterrupt:
             return True
         finally:
             if own:
-                executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=not left, cancel_futures=True)
         return False
 
     def _results(
@@ -120,19 +131,25 @@ class Elsewhere:
     ) -> Iterator[tuple[int, Arrays | None]]:
         """Yield finished blocks as they come, and take them from `left`."""
         waiting, under_way = deque(left), dict[Future[Any], int]()
+        ended = SimpleQueue[Future[Any]]()  # `wait` would look at all of them each time
         window = self._window(crew)
         try:
             while under_way or (waiting and not stopping()):
                 while waiting and len(under_way) < window and not stopping():
                     block = waiting.popleft()
-                    under_way[crew.submit(do_block, block, *self.task)] = block
-                for future in wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                    block = under_way.pop(future)
-                    finished, arrays = future.result()
-                    if not finished:
-                        raise KeyboardInterrupt
-                    left.remove(block)
-                    yield block, arrays
+                    future = crew.submit(do_block, block, *self.task)
+                    under_way[future] = block
+                    future.add_done_callback(ended.put)
+                try:
+                    future = ended.get(timeout=0.2)
+                except Empty:
+                    continue
+                block = under_way.pop(future)
+                finished, arrays = future.result()
+                if not finished:
+                    raise KeyboardInterrupt
+                left.remove(block)
+                yield block, arrays
         finally:
             for future in under_way:
                 future.cancel()
@@ -147,20 +164,20 @@ class Elsewhere:
     def _broken(self, error: BrokenExecutor, left: int, once: bool) -> str:
         what = f"the executor broke with {left} of {len(self.blocks)} blocks left ({type(error).__name__}: {error})"
         how = "; give executor_factory=, and it is made anew" if once else f", {MOST_REBUILDS + 1} times in a row"
-        kept = (
-            f". What is done is in the store {str(self.store.path)!r}: the same call goes on from there"
-            if self.store
-            else ". Nothing is kept: with store= the same call would go on"
-        )
-        return what + how + kept
+        return f"{what}{how}. {self._kept()}"
+
+    def _kept(self) -> str:
+        if self.store is None:
+            return "Nothing is kept: with store= the same call would go on"
+        return f"What is done is in the store {str(self.store.path)!r}: the same call goes on from there"
 
 
-_JOBS: dict[str, tuple[Job, Blocks]] = {}
+_LATEST: list[tuple[str, Job, Blocks]] = []
 """In a worker: the last job, so that its data are prepared once."""
 
 
 def do_block(
-    block: int, payload: bytes, digest: str, store: str | None, num_threads: int, wanted_isa: str
+    block: int, payload: bytes, digest: str, store: str | None, num_threads: int, wanted_isa: str, _call: str
 ) -> tuple[bool, Arrays | None]:
     """Do a block, in whatever process this is; return whether it was finished, and its results if there is no store."""
     if isa != wanted_isa:
@@ -168,11 +185,11 @@ def do_block(
             f"this worker would run eosfast for {isa!r}, the others for {wanted_isa!r}, and the last bits may differ: "
             f"set EOSFAST_ISA={wanted_isa} for all workers, or a variant that every processor has"
         )
-    if digest not in _JOBS:
-        found = pickle.loads(payload)  # from the process that owns the executor
-        _JOBS.clear()
-        _JOBS[digest] = found
-    job, blocks = _JOBS[digest]
+    latest = next(iter(_LATEST), None)  # one look: other threads may replace it
+    if latest is None or latest[0] != digest:
+        latest = (digest, *pickle.loads(payload))  # from the process that owns the executor
+        _LATEST[:] = [latest]
+    _, job, blocks = latest
     filled = Store(Path(store), job, blocks) if store else None
     if filled and filled.done(block):  # an engine may do a block twice
         return True, None
@@ -195,6 +212,13 @@ class Ways:
     overwrite: bool
     num_threads: int
     """Of each block."""
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.part[1] > 1:
+            raise ValueError(
+                f"overwrite must be False for a shard, got shard={self.part}: each part would erase what the others "
+                "have done; remove the store before the first of them begins"
+            )
 
 
 def checked(
@@ -249,9 +273,10 @@ def into_store(
     that is made here.
     """
     assert ways.path is not None
+    load_xarray()
     store = Store.at(ways.path, job, lambda: layout(job, ways.num_threads), ways.overwrite, notes)
     mine = range(ways.part[0], len(store.blocks), ways.part[1])
-    todo = [block for block in mine if not store.done(block)]
+    todo = [block for block in mine if not store.sound(block)]
     runs = sum(map(store.blocks.runs_in, mine))
     done_before = runs - sum(map(store.blocks.runs_in, todo))
     with reporter(progress, runs, "run", done_before) as poll:
@@ -260,7 +285,8 @@ def into_store(
         else:
             elsewhere = Elsewhere(job, store.blocks, store, ways.num_threads)
             stopped = elsewhere.go(ways.crew, todo, lambda block, arrays: None, poll=poll, stopping=stopping)
-    if not stopped and all(map(store.done, range(len(store.blocks)))):
+    # Of several processes, the last one finishes: blocks of others that are missing are likely late ones.
+    if not stopped and all(map(store.done, reversed(range(len(store.blocks))))):
         store.finish()
     found = store.dataset()
     found.attrs["status"] = "interrupted" if stopped else found.attrs["status"]

@@ -99,7 +99,9 @@ def gradient_flow(
     Small models are integrated with Rodas5P, a linearly implicit Runge-Kutta method of order 5 that uses the exact
     Hessian: no stiffness (sharpness times duration) makes it slow. A step takes eight gradients and one Hessian; eight
     starts go side by side, each with its own time and step. Networks are integrated with the explicit method of Dormand
-    and Prince: six gradients a step, and at least ``sharpness / 3.3`` steps per unit of time.
+    and Prince, six gradients a step, and where ``sharpness / 3.3`` steps per unit of time, which it needs to be stable,
+    are more than the tolerance asks for, with the second-order Runge-Kutta-Chebyshev method, if that takes fewer
+    gradients: some ``1.3 sqrt(h sharpness)`` for a step h. A large `rtol` then pays.
 
     The results of a start do not depend on the others nor on the number of threads. The error of the result is
     proportional to the tolerances, and smaller where the flow contracts.
@@ -110,6 +112,8 @@ def gradient_flow(
     Differential Equations package", BIT Numerical Mathematics 63, 27.
     Dormand, Prince (1980), "A family of embedded Runge-Kutta formulae", Journal of Computational and Applied
     Mathematics 6, 19.
+    Sommeijer, Shampine, Verwer (1998), "RKC: an explicit solver for parabolic PDEs", Journal of Computational and
+    Applied Mathematics 88, 315.
 
     Examples
     --------
@@ -187,7 +191,7 @@ def _record(model: Model, quantities: object, k: object, tol: object) -> Record:
 def _starts(model: Model, w0: object, seed: int) -> tuple[NDArray[np.float64], bool]:
     """Return the starts as rows, and whether there may be many."""
     rows = getattr(w0, "ndim", None) if not isinstance(w0, (list, tuple)) else np.ndim(w0[0]) + 1 if w0 else 1
-    if rows != 2:
+    if rows is None or rows < 2:
         return starting_point(model, w0, seed)[None], False
     starts = finite_array(f"w0 of {model!r}", w0)
     if starts.ndim != 2 or starts.shape[1] != model.dim or not len(starts):
@@ -197,7 +201,7 @@ def _starts(model: Model, w0: object, seed: int) -> tuple[NDArray[np.float64], b
 
 
 def _storage(model: Model, record: Record, shape: tuple[int, int], inner_dim: int) -> dict[str, NDArray[Any]]:
-    out = storage(model, record, shape, inner_dim)
+    out = storage(model, record, shape, inner_dim, "fewer times, starts or quantities")
     del out["step"]
     for array in out.values():
         array.fill(np.nan if array.dtype == np.float64 else 0)

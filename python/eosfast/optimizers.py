@@ -6,6 +6,7 @@ A field that is None is left for the grid of a sweep to set.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 
 from eosfast.arguments import Real
@@ -26,6 +27,12 @@ class Optimizer(ValueObject):
     def shrinkage(self) -> float:
         """Return the factor by which a step multiplies a weight that the loss does not depend on."""
         return 1.0
+
+    def time_per_step(self) -> float:
+        """Return the time that the gradient flow of the loss takes where the optimizer takes a small step; NaN if there
+        is none.
+        """
+        return math.nan
 
     def numbers(self) -> tuple[float, ...]:
         """Return the fields, in order; ValueError if one is not set."""
@@ -107,6 +114,20 @@ class GD(Optimizer):
         lr, weight_decay = self.numbers()
         return 1.0 - lr * weight_decay
 
+    def time_per_step(self) -> float:
+        """Return `lr`. The flow is that of the loss, without the weight decay.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            A field is not set.
+        """
+        return self.numbers()[0]
+
 
 @dataclass(frozen=True, eq=False)
 class NormalizedGD(Optimizer):
@@ -125,7 +146,8 @@ class NormalizedGD(Optimizer):
     Notes
     -----
     At a minimum it never settles: the iterate jumps to and fro across the valley, each time by `lr`, and drifts along
-    the valley towards smaller sharpness.
+    the valley towards smaller sharpness. Its small steps follow ``w' = -g/|g|``, not the gradient flow at any matched
+    time, so that ``distance_to_flow`` cannot be recorded.
 
     References
     ----------
@@ -195,6 +217,21 @@ class HeavyBall(Optimizer):
         lr, momentum = self.numbers()
         return 2.0 * (1.0 + momentum) / lr
 
+    def time_per_step(self) -> float:
+        """Return ``lr / (1 - momentum)``: at small speed a step moves by ``-lr grad / (1 - momentum)``.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            A field is not set.
+        """
+        lr, momentum = self.numbers()
+        return lr / (1.0 - momentum)
+
 
 @dataclass(frozen=True, eq=False)
 class Nesterov(Optimizer):
@@ -236,3 +273,18 @@ class Nesterov(Optimizer):
         """
         lr, momentum = self.numbers()
         return 2.0 * (1.0 + momentum) / ((1.0 + 2.0 * momentum) * lr)
+
+    def time_per_step(self) -> float:
+        """Return ``lr / (1 - momentum)``: at small speed a step moves by ``-lr grad / (1 - momentum)``.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            A field is not set.
+        """
+        lr, momentum = self.numbers()
+        return lr / (1.0 - momentum)

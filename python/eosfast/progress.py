@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from eosfast.arguments import Flag
 
+SECONDS_IN_A_FILE = 5.0
+"""Between two lines of a bar that goes to a file, the log of a batch job say."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,5 +25,12 @@ def reporter(progress: bool, total: int, unit: str, done_before: int = 0) -> Ite
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, initial=done_before, unit=unit, unit_scale=total >= 10_000, file=sys.stderr) as bar:
+    with tqdm(
+        total=total,
+        initial=done_before,
+        unit=unit,
+        unit_scale=total >= 10_000,
+        file=sys.stderr,
+        mininterval=0.1 if sys.stderr.isatty() else SECONDS_IN_A_FILE,
+    ) as bar:
         yield lambda done: bar.update(done_before + done - bar.n)

@@ -34,19 +34,43 @@ def build_info() -> dict[str, str | int | bool]:
     }
 
 
+class _Lineage:
+    """Whether this process has used several threads, and whether it is a fork of one that had: the threads of the
+    OpenMP library do not survive a fork, and GCC's waits for them forever.
+    """
+
+    parallel = orphaned = False
+
+    @classmethod
+    def in_child(cls) -> None:
+        cls.orphaned = cls.orphaned or cls.parallel
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Lineage.in_child)
+
+
 def available_threads() -> int:
     """Return how many threads a sweep uses by default: the processors that this process may run on, at most
-    ``OMP_NUM_THREADS`` of them.
+    ``OMP_NUM_THREADS`` of them; 1 in a fork of a process that has used several.
     """
+    if _Lineage.orphaned:
+        return 1
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wish = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(processors, int(wish)) if wish.isdecimal() and int(wish) > 0 else processors
 
 
 def threads(num_threads: object) -> int:
-    """Return a checked number of threads; 0 means all available."""
-    number = int(Integer(most=1024).check("num_threads", num_threads))
-    return number or available_threads()
+    """Return a checked number of threads; 0 means all available. RuntimeError for several where they would hang."""
+    number = int(Integer(most=1024).check("num_threads", num_threads)) or available_threads()
+    if number > 1 and _Lineage.orphaned:
+        raise RuntimeError(
+            f"num_threads={number} would hang here: this process is a fork of one that had used several threads. Start "
+            "processes by the methods 'spawn' or 'forkserver' of multiprocessing, or use num_threads=1"
+        )
+    _Lineage.parallel = _Lineage.parallel or number > 1
+    return number
 
 
 def available_memory() -> int | None:

@@ -76,18 +76,20 @@ def described(value: Any) -> Any:
     finite as strings.
     """
     if isinstance(value, Dataset):
-        made = {"recipe": value.recipe} if value.recipe else {}
         checksum = _CHECKSUMS.get(value, lambda: _checksum(value.X, value.y))
-        return {"type": "Dataset", "n": value.n, "d": value.d, **made, "sha256": checksum}
+        return {"type": "Dataset", "n": value.n, "d": value.d, **_made_by(value), "sha256": checksum}
     if isinstance(value, ValueObject):
         return {
             "type": type(value).__name__,
-            **{item.name: described(getattr(value, item.name)) for item in fields(value)},
+            **_made_by(value),
+            **{item.name: described(value._written(item.name)) for item in fields(value)},
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
     if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
+    if isinstance(value, np.floating):
+        return described(float(value))  # `tolist` of a long double gives it back
     if isinstance(value, (np.ndarray, np.generic)):
         return described(value.tolist())
     if isinstance(value, dict):
@@ -119,6 +121,14 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b) and not (a == 0 and str(float(a)) != str(float(b)))
 
 
+def _made_by(value: ValueObject) -> dict[str, Any]:
+    """Return the recipe of data or of a model that is drawn anew for each seed of a grid: equal arrays that were given
+    are not.
+    """
+    recipe = getattr(value, "recipe", None)
+    return {"recipe": recipe} if recipe else {}
+
+
 def _checksum(*values: Any) -> str:
     import hashlib  # on first use
 
@@ -126,7 +136,7 @@ def _checksum(*values: Any) -> str:
 
     def take(value: Any) -> None:
         if isinstance(value, ValueObject):
-            digest.update(type(value).__name__.encode())
+            digest.update(f"{type(value).__name__}{_made_by(value)}".encode())
             for held in value._values():
                 take(held)
         elif isinstance(value, np.ndarray):
@@ -139,13 +149,18 @@ def _checksum(*values: Any) -> str:
     return digest.hexdigest()
 
 
+def load_xarray() -> None:
+    """Load xarray before the work, not after it: then Ctrl-C would have to wait for it. It loads more (Dask, where that
+    is installed: a second) when it makes its first Dataset.
+    """
+    import xarray
+
+    xarray.Dataset({"step": ("step", [0])})
+
+
 @dataclass
 class Provenance:
-    """Where a result comes from. Made when the work begins, so that it knows how long it took.
-
-    xarray is loaded here, not after the work: then Ctrl-C would have to wait for it. It loads more (Dask, where that is
-    installed: a second) when it makes its first Dataset.
-    """
+    """Where a result comes from. Made when the work begins, so that it knows how long it took."""
 
     arguments: Mapping[str, Any]
     seed: int
@@ -153,9 +168,7 @@ class Provenance:
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        import xarray
-
-        xarray.Dataset({"step": ("step", [0])})
+        load_xarray()
         self.began = time.perf_counter()
 
     def config(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eosfast.arguments import one_of
 from eosfast.models.base import starting_point
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Runs:
 
     def boxes(self, region: tuple[slice, ...]) -> Iterator[Box]:
         """Yield boxes that together cover a region of the grid."""
-        for index in product(*(_inside(self._segments(dim), part) for dim, part in enumerate(region))):
+        for index in product(*(self._segments(dim, part) for dim, part in enumerate(region))):
             corner = self._model_at({dim: part.start for dim, part in enumerate(index)})
             models, which = self._models(index, corner)
             columns = list(self._optimizer_columns(index))
@@ -158,27 +159,26 @@ class Runs:
                 candidates += [replace(self.model, **{axis.target.key: value}) for value in axis.values]
         return any(model.is_random for model in candidates)
 
-    def _segments(self, dim: int) -> list[slice]:
-        """Cut a dimension where the compiled loop changes, and where fresh data would take too much memory."""
-        keys: list[Any] = [()] * self.grid.shape[dim]
+    def _segments(self, dim: int, part: slice) -> list[slice]:
+        """Cut a part of a dimension where the compiled loop changes and where fresh data would take too much memory."""
+        keys: list[Any] = []  # one for each place, for each reason to cut
         for axis in self.field_axes:
             name = axis.target.key
             if axis.dim == dim and name in (*self.model.structural, *self.model.shaping):
-                found = (self.model._structure_of(name, value) for value in axis.values.tolist())
-                keys = [(*key, structure) for key, structure in zip(keys, found, strict=True)]
+                keys.append([self.model._structure_of(name, value) for value in axis.values[part].tolist()])
         if self.whole and self.whole.dim == dim:
-            keys = [(*key, *one._structure()) for key, one in zip(keys, self.whole.values, strict=True)]
+            keys.append([one._structure() for one in self.whole.values[part]])
         large = [one.dim for one in self.grid.structures if not one.in_lanes]
         if large:  # starts are held while a box runs
             at_once = max(1, DATA_AT_ONCE // (8 * max(large)))
-            keys = [(*key, i // at_once) for i, key in enumerate(keys)]
+            keys.append([i // at_once for i in range(part.start, part.stop)])
         if self._random and self.seed_axis and self.seed_axis.dim == dim:
             at_once = max(1, DATA_AT_ONCE // max(1, self.model.data_bytes))
-            keys = [(*key, i // at_once) for i, key in enumerate(keys)]
-        cuts = [0]
-        for _, group in groupby(keys):
+            keys.append([i // at_once for i in range(part.start, part.stop)])
+        cuts = [part.start]
+        for _, group in groupby(zip(*keys, strict=True)):
             cuts.append(cuts[-1] + sum(1 for _ in group))
-        return [slice(start, stop) for start, stop in pairwise(cuts)]
+        return [slice(start, stop) for start, stop in pairwise(cuts)] if keys else [part]
 
     def _models(self, index: tuple[slice, ...], corner: Model) -> tuple[list[Model], NDArray[np.int64]]:
         """Return the different models of a box, and which one each run has (broadcast). Numbers of a run are columns,
@@ -248,6 +248,11 @@ class Runs:
         twice = [name for name in self.w0 if name in self.block_axes]
         if twice:
             raise ValueError(f"w0 must leave out what the grid sets, got {twice[0]!r} in both")
+        unknown = [name for name in self.w0 if name not in model.parameters]
+        if unknown:
+            raise ValueError(
+                f"w0 must name blocks of {model!r}, {one_of(str(unknown[0]), model.parameters)}, got {unknown[0]!r}"
+            )
         missing = [name for name in model.parameters if name not in self.block_axes and name not in self.w0]
         if missing:
             raise ValueError(
@@ -271,12 +276,6 @@ class Runs:
             starts.append(model.init(seed))
         values = np.array(starts).reshape([*(_extent(index)[dim] for dim in dims), -1])
         return [_spread(values[..., i], dims, index) for i in range(values.shape[-1])]
-
-
-def _inside(segments: list[slice], part: slice) -> list[slice]:
-    """Return what of the segments is inside `part`."""
-    cut = [slice(max(one.start, part.start), min(one.stop, part.stop)) for one in segments]
-    return [one for one in cut if one.start < one.stop]
 
 
 def _data_fields(model: Model) -> tuple[str, ...]:

@@ -78,14 +78,16 @@ def sweep(
         Show runs done, speed and remaining time on stderr.
     store : path, optional
         A folder, a Zarr group in the end: results are written there block by block as they are finished, and the same
-        call goes on where it, or another process, was stopped. Needs ``pip install 'eosfast[store]'``.
+        call goes on where it, or another process, was stopped; damaged blocks are done again. Needs ``pip install
+        'eosfast[store]'``.
     executor : concurrent.futures.Executor, optional
         Who does the blocks: threads, processes, ``dask.distributed``'s ``Client.get_executor()``. It stays open.
         `num_threads` is then that of each block, and 0 means 1.
     shard : (int, int), optional
         ``(i, n)``: only the i-th of n equal parts, counted from 0, of a `store` that n jobs fill together.
     overwrite : bool
-        Begin anew where `store` holds a sweep already, which is lost; else another sweep there is an error.
+        Begin anew where `store` holds a sweep already, which is lost; else another sweep there is an error. Not with
+        `shard`.
     executor_factory : function, optional
         Makes an executor, closed here in the end; called again for the unfinished blocks if the executor breaks (a
         worker of a process pool was killed, say), up to three times in a row.
@@ -105,7 +107,8 @@ def sweep(
     OSError
         The `store` cannot be written. What is done is kept, and the same call goes on.
     RuntimeError
-        The executor broke. What is in the `store` is kept, and the same call goes on.
+        The executor broke. What is in the `store` is kept, and the same call goes on. Or: several threads in a fork of
+        a process that had used several, where they would hang.
 
     Notes
     -----
@@ -117,8 +120,8 @@ def sweep(
     that does not converge; where it is followed over steps, residuals are at most 1e-3 of it. Certificates are not
     kept: `train` and ``model.sharpness`` have them.
 
-    Memory is that of the result. Never fork a process that has swept with several threads: use ``spawn`` or
-    ``forkserver``.
+    Memory is that of the result, with a `store` that of the blocks under way. In a fork of a process that has used
+    several threads, ``num_threads=0`` is one: start processes by ``spawn`` or ``forkserver``.
 
     Examples
     --------

@@ -100,8 +100,9 @@ def train(
 
     ``distance_to_flow`` is ``||w_t - w(lr t)||``, w(.) the gradient flow from the same start, followed alongside with
     the tolerances of `gradient_flow`; with momentum it is taken at the time ``lr t / (1 - momentum)``, because a ball
-    that moves slowly has the velocity ``-lr grad / (1 - momentum)`` per step. NaN from where the flow has taken a
-    million steps.
+    that moves slowly has the velocity ``-lr grad / (1 - momentum)`` per step. The flow is that of the loss alone, also
+    where the optimizer has weight decay. NaN from where the flow has taken a million steps; `NormalizedGD` has no
+    matched time, a ValueError.
 
     Memory is that of the record, whatever `num_steps` is.
 
@@ -125,7 +126,7 @@ def train(
     fields = np.array(optimizer.numbers())
     num_steps = Integer(most=LARGEST_NUM_STEPS).check("num_steps", num_steps)
     seed = Integer().check("seed", seed)
-    check_quantities(record, model)
+    _check_record(record, model, optimizer)
     steps = steps_to_record(record, num_steps)
     start = starting_point(model, w0, seed)
     given = {"verb": "train", "model": model, "optimizer": optimizer, "w0": start, "num_steps": num_steps}
@@ -148,7 +149,7 @@ def train(
             [name for name in record.quantities if name not in QUANTITIES],
             rules(stop),
             {"every": record.sharpness_every or 0, "tol": float(record.tol), "seed": seed},
-            _time_per_step(optimizer),
+            optimizer.time_per_step(),
             source.num_threads,
             poll,
             saved.for_the_core() if saved else None,
@@ -158,9 +159,13 @@ def train(
     return _result(model, optimizer, start, inner, out, outcome, source)
 
 
-def _time_per_step(optimizer: Optimizer) -> float:
-    """Return the time that the gradient flow takes where the optimizer takes a step: lr, and lr/(1 - momentum)."""
-    return float(getattr(optimizer, "lr", math.nan) / (1 - getattr(optimizer, "momentum", 0.0)))
+def _check_record(record: Record, model: Model, optimizer: Optimizer) -> None:
+    check_quantities(record, model)
+    if "distance_to_flow" in record.quantities and math.isnan(optimizer.time_per_step()):
+        raise ValueError(
+            f"quantities of Record must be without 'distance_to_flow' for {optimizer!r}, "
+            "whose steps correspond to no time of the gradient flow"
+        )
 
 
 def checked_model(model: object) -> Model:
@@ -184,8 +189,16 @@ def checked_stop(stop: object) -> Stop:
     return stop
 
 
-def storage(model: Model, record: Record, rows: tuple[int, ...], inner_dim: int) -> dict[str, NDArray[Any]]:
-    """Return an array for each quantity, its first axes are `rows`; weights in the core's coordinates."""
+def storage(
+    model: Model,
+    record: Record,
+    rows: tuple[int, ...],
+    inner_dim: int,
+    remedy: str = "a larger every, every='log2', or fewer quantities",
+) -> dict[str, NDArray[Any]]:
+    """Return an array for each quantity, its first axes are `rows`; weights in the core's coordinates. `remedy` says
+    how to record less where they do not fit into memory.
+    """
     own = {name: model._quantity_dim(name, record.k) for name in record.quantities if name not in QUANTITIES}
     widths = {"weights": (inner_dim,), "hessian_eigs": (record.k,)}
     widths |= {name: (dim[1],) for name, dim in own.items() if dim}
@@ -196,9 +209,7 @@ def storage(model: Model, record: Record, rows: tuple[int, ...], inner_dim: int)
     wanted = sum(np.dtype(dtypes[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
     if "weights" in dtypes and inner_dim != model.dim:
         wanted += 8 * math.prod(rows) * model.dim
-    require_memory(
-        wanted, f"record of {math.prod(rows)} rows", "record less: a larger every, every='log2', or fewer quantities"
-    )
+    require_memory(wanted, f"record of {math.prod(rows)} rows", f"record less: {remedy}")
     return {name: np.empty(shapes[name], dtypes[name]) for name in dtypes}
 
 

@@ -51,6 +51,10 @@ class ValueObject:
         """Return what a field holds, in the form in which fields are compared."""
         return getattr(self, name)
 
+    def _written(self, name: str) -> Any:
+        """Return what the provenance writes down of a field."""
+        return getattr(self, name)
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented

@@ -141,6 +141,22 @@ struct Plan {
     events.erase(std::unique(events.begin(), events.end()), events.end());
   }
 
+  // Whether what is gathered has the same bits wherever before step `until` a cycle is noticed: sums do not, once
+  // begun.
+  bool may_be_filled_in(std::int64_t until) const {
+    const auto then = static_cast<double>(until);
+    const auto is_indifferent = [&](const Reducer& r) { return r.kind != Reduction::mean_last || r.start >= then; };
+    return (!lyapunov || tangent_from >= then) && std::all_of(reducers.begin(), reducers.end(), is_indifferent);
+  }
+
+  // The same run, of which nothing is asked.
+  Plan bare() const {
+    Plan out;
+    out.num_steps = num_steps;
+    out.complete();
+    return out;
+  }
+
   // One plan for each thing that is gathered: the reducers in their order, the tangent vector, the ring.
   std::vector<Plan> parts() const {
     std::vector<Plan> out;

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from eosfast import build_info
 from eosfast._version import __version__
 from eosfast.arguments import one_of
-from eosfast.cli import paper_commands, sweep_commands
+from eosfast.cli import paper_commands, store_commands, sweep_commands
 from eosfast.cli.parser import CHECK_FAILED, INTERRUPTED, OK, WRONG_CALL, CommandError, Parser, options_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     paper_commands.add(commands)
     sweep_commands.add(commands)
+    store_commands.add(commands)
     info = commands.add_parser("info", help="versions, instruction set, threads, compiler flags", allow_abbrev=False)
     info.set_defaults(act=_info)
     return parser
@@ -96,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         status, message = INTERRUPTED, "interrupted"
     except (CommandError, OSError, ImportError) as error:
         status, message = WRONG_CALL, " ".join(str(error).split())
+    except MemoryError as error:
+        status, message = WRONG_CALL, " ".join(f"the memory does not suffice {error}".split())
     # Here and not above: the progress bars of the frames that raised are gone only now, and with them their lines.
     print(f"eosfast: {message}", file=sys.stderr)
     return status

@@ -1,32 +1,36 @@
-"""``eosfast sweep``, ``status``, ``plot`` and ``export``: a sweep described in a file, and its store."""
+"""``eosfast sweep``: a sweep described in a file, into a store."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, Self
 
-from eosfast.arguments import one_of
-from eosfast.cli.parser import OK, STOPPED, CommandError
+from eosfast.cli.parser import OK, STOPPED, CommandError, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from eosfast.blocks import Blocks
     from eosfast.job import Job
+    from eosfast.store import Store
 
 SHARES = """\
+The status of a run, the axes and the variables are those of eosfast.sweep, bit for bit. Relative folders in the file
+(cifar10) are meant from where the command is called.
+
 One job of a SLURM array for each part; a job that is stopped or killed is simply submitted again:
 
   #SBATCH --array=0-63 --cpus-per-task=8 --signal=USR1@60 --requeue
-  eosfast sweep spec.toml --store out.zarr --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
+  srun eosfast sweep spec.toml --store out.zarr --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
 
-SIGTERM and SIGUSR1 let the running block be stored and end the command with status 75. All machines must compute for
-one instruction set: EOSFAST_ISA=x86_64_v3, say, where they differ.
+SIGTERM and SIGUSR1 let the running block be stored and end the command with status 75. A block takes about a second,
+longer where a single run does, or where the grid has so many points that there would be too many files; --dry-run
+tells. A second signal gives the block up at once, as Ctrl-C does (status 130). All machines must compute for one
+instruction set: EOSFAST_ISA=x86_64_v3, say, where they differ.
 """
 
 
@@ -37,10 +41,10 @@ def add(commands: Any) -> None:
         help="run the sweep that a file describes, into a store",
         description="Run the sweep that SPEC describes, block by block, into a Zarr store, which any Zarr reader opens "
         "at any time. The same command goes on where it was stopped.",
-        epilog=f"SPEC is a TOML file:\n\n{_indented()}\n{SHARES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    sweep.explained = _reference
     sweep.add_argument("spec", metavar="SPEC", nargs="?", type=Path, help="what to sweep, see below")
     sweep.add_argument("--store", metavar="DIR", type=Path, help="the store, made if needed")
     sweep.add_argument("--shard", metavar="i/n", help="only the i-th of n equal parts, counted from 0")
@@ -49,35 +53,13 @@ def add(commands: Any) -> None:
     sweep.add_argument("--overwrite", action="store_true", help="begin anew where the store holds a sweep")
     sweep.add_argument("--dry-run", action="store_true", help="print runs, blocks, bytes and time, and do nothing")
     sweep.set_defaults(act=_sweep)
-    status = commands.add_parser("status", help="how far a store is", allow_abbrev=False)
-    status.add_argument("store", metavar="STORE", nargs="?", type=Path)
-    status.set_defaults(act=_status)
-    plot = commands.add_parser("plot", help="draw a variable of a store over two axes of its grid", allow_abbrev=False)
-    plot.add_argument("store", metavar="STORE", nargs="?", type=Path)
-    for name in ("x", "y", "value"):
-        plot.add_argument(f"--{name}", metavar="NAME", help="a variable" if name == "value" else "an axis of the grid")
-    plot.add_argument("--out", metavar="FILE", type=Path, help="the picture: .png, .pdf or .svg")
-    plot.set_defaults(act=_plot)
-    export = commands.add_parser("export", help="write a store as NetCDF, Parquet or CSV", allow_abbrev=False)
-    export.add_argument("store", metavar="STORE", nargs="?", type=Path)
-    export.add_argument("file", metavar="FILE", nargs="?", type=Path, help="ends in .nc, .parquet or .csv")
-    export.set_defaults(act=_export)
 
 
-def _indented() -> str:
-    from eosfast.specification import LAYOUT  # models and data, on first use
+def _reference() -> str:
+    from eosfast.specification import LAYOUT, reference  # models and data, on first use
 
-    return "".join(f"  {line}\n" if line else "\n" for line in LAYOUT.splitlines())
-
-
-def _needed(options: argparse.Namespace, *names: str) -> None:
-    for name in names:
-        if getattr(options, name) is None:
-            what = {"spec": "SPEC", "store": "--store" if options.command == "sweep" else "STORE", "file": "FILE"}
-            raise CommandError(f"{what.get(name, f'--{name}')} of {options.command} is missing")
-
-
-# --------------------------------------------------------------------------------------------------------------- sweep
+    parts = ("SPEC is a TOML file:", indent(LAYOUT, "  "), "types and names, with their keys:", reference(), SHARES)
+    return "\n\n".join(part.rstrip() for part in parts)
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -92,61 +74,120 @@ def _shard(text: str | None) -> tuple[int, int]:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from eosfast import engine, specification, store
-    from eosfast.blocks import layout
+    from eosfast import specification
     from eosfast.resources import threads
 
-    _needed(options, "spec", *([] if options.dry_run else ["store"]))
+    needed(options, "spec", *([] if options.dry_run else ["store"]))
     try:
         job = specification.read(options.spec, options.set)
         part, num_threads = _shard(options.shard), threads(options.threads)
         if options.dry_run:
-            print(_forecast(job, layout(job, num_threads), num_threads))
+            print(_forecast(job, num_threads, part))
             return OK
-        signals = _Signals()
-        began = time.perf_counter()
-        ways = engine.Ways(options.store, None, part, options.overwrite, num_threads)
-        found = engine.into_store(job, ways, progress=True, stopping=signals.heard, notes=_git_state(options.spec))
+        with _Signals() as signals:
+            return _carried_out(job, part, num_threads, signals, options)
     except (ValueError, TypeError) as error:
         raise CommandError(str(error)) from None
-    print(_summary(store.counts_of(options.store)))
-    print(f"{time.perf_counter() - began:.1f} s of wall time; the result is in {options.store}")
-    if signals.heard():
-        print(f"stopped by {signals.name}: the same command goes on")
-        return STOPPED
-    if found.attrs["status"] == "interrupted":
-        raise KeyboardInterrupt
-    return OK
+
+
+def _carried_out(
+    job: Job, part: tuple[int, int], num_threads: int, signals: _Signals, options: argparse.Namespace
+) -> int:
+    """Do the sweep, tell what was done, and return the exit status."""
+    from eosfast import engine, store
+    from eosfast.cli.store_commands import summary
+
+    began = time.perf_counter()
+    before = set() if options.overwrite else _done(options.store, job, part)
+    ways = engine.Ways(options.store, None, part, options.overwrite, num_threads)
+    try:
+        engine.into_store(job, ways, progress=True, stopping=signals.heard, notes=_git_state(options.spec))
+        interrupted = False
+    except KeyboardInterrupt:  # between two blocks
+        interrupted = True
+    seconds = time.perf_counter() - began
+    after = _done(options.store, job, part)
+    if after is None:  # interrupted before there was a store
+        return signals.status()
+    filled = store.Store.opened(options.store, job)
+    steps = _steps(filled, after - (before or set()))
+    print(summary(store.counts_of(options.store)))
+    print(f"{steps} steps in {seconds:.1f} s, {steps / seconds:.4g} a second; the result is in {options.store}")
+    unfinished = len(after) < len(range(part[0], len(filled.blocks), part[1]))
+    return signals.status() if unfinished or interrupted else OK
+
+
+def _done(path: Path, job: Job, part: tuple[int, int]) -> set[int] | None:
+    """Return the blocks of a part that are in the store; None if there is no store."""
+    from eosfast.store import Store
+
+    if not (path / "zarr.json").exists():
+        return None
+    store = Store.opened(path, job)
+    return {block for block in range(part[0], len(store.blocks), part[1]) if store.done(block)}
+
+
+def _steps(filled: Store, blocks: set[int]) -> int:
+    """Return the number of steps in these blocks."""
+    from eosfast.store import zarr
+
+    array = zarr().open_array(filled.path / "num_steps_done", mode="r")
+    return sum(int(array[filled.blocks.region(block)].sum()) for block in blocks)
 
 
 class _Signals:
-    """Hears SIGTERM and SIGUSR1, by which batch systems say that the time is up."""
+    """Hears SIGTERM and SIGUSR1, by which batch systems say that the time is up: the first one asks for an end after
+    the running block, the next one for an end at once.
+    """
 
     def __init__(self) -> None:
         self.name = ""
+        self.before: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
         for name in ("SIGTERM", "SIGUSR1"):
             if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._hear)
+                self.before[name] = signal.signal(getattr(signal, name), self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, handler in self.before.items():
+            signal.signal(getattr(signal, name), handler)
 
     def _hear(self, number: int, frame: object) -> None:
-        self.name = signal.Signals(number).name
+        again, self.name = bool(self.name), signal.Signals(number).name
+        if again:
+            raise KeyboardInterrupt
 
     def heard(self) -> bool:
         """Return whether one of them came."""
         return bool(self.name)
 
+    def status(self) -> int:
+        """Return the exit status of a sweep that was stopped by one of them; KeyboardInterrupt if none came."""
+        if not self.name:
+            raise KeyboardInterrupt
+        print(f"stopped by {self.name}: the same command goes on")
+        return STOPPED
 
-def _forecast(job: Job, blocks: Blocks, num_threads: int) -> str:
-    from eosfast.blocks import seconds_per_run
 
-    seconds = seconds_per_run(job, num_threads) * job.num_runs
+def _forecast(job: Job, num_threads: int, part: tuple[int, int]) -> str:
+    from eosfast.blocks import layout, seconds_per_run
+
+    blocks = layout(job, num_threads)
+    each = seconds_per_run(job, num_threads)
+    mine = range(part[0], len(blocks), part[1])
+    runs = sum(map(blocks.runs_in, mine))
     lines = {
         "runs": f"{job.num_runs} ({' x '.join(map(str, job.shape))}) of {job.num_steps} steps",
-        "blocks": f"{len(blocks)} of {' x '.join(map(str, blocks.chunk))} runs",
+        "blocks": f"{len(blocks)} of {' x '.join(map(str, blocks.chunk))} runs, "
+        f"{_duration(each * math.prod(blocks.chunk))} each",
         "files": f"{len(blocks) * len(job.variables())}",
         "bytes": f"{job.num_runs * job.bytes_per_run()}",
-        "time": f"about {_duration(seconds)} with {num_threads} threads",
+        "time": f"about {_duration(each * job.num_runs)} with {num_threads} threads",
     }
+    if part != (0, 1):
+        lines["shard"] = f"{part[0]}/{part[1]}: {len(mine)} blocks, {runs} runs, about {_duration(each * runs)}"
     return "\n".join(f"{name:<7} {text}" for name, text in lines.items())
 
 
@@ -173,93 +214,3 @@ def _git_state(spec: Path) -> dict[str, str]:
     if commit is None:
         return {}
     return {"git": commit + (" with changes" if answer("status", "--porcelain", "--", spec.name) else "")}
-
-
-# --------------------------------------------------------------------------------------------------------------- store
-
-
-def _summary(counts: Mapping[str, int]) -> str:
-    runs = sum(number for name, number in counts.items() if name != "steps")
-    parts = [f"{number} {name}" for name, number in counts.items() if number and name != "steps"]
-    return f"{runs} runs: {', '.join(parts)}; {counts['steps']} steps"
-
-
-def _status(options: argparse.Namespace) -> int:
-    from eosfast import store
-
-    _needed(options, "store")
-    try:
-        attributes = store.attributes_of(options.store)
-    except ValueError as error:
-        raise CommandError(str(error)) from None
-    counts = store.counts_of(options.store)
-    runs = sum(number for name, number in counts.items() if name != "steps")
-    done = runs - counts["pending"]
-    print(f"{done} of {runs} runs done ({100 * done / runs:.1f} %)")
-    print(_summary(counts))
-    seconds = store.seconds_of(options.store, attributes)
-    if done and seconds > 0:
-        print(f"{done / seconds:.4g} runs and {counts['steps'] / seconds:.4g} steps a second since it was begun")
-    print(f"begun {attributes['created']}, {'ended ' + attributes['ended'] if 'ended' in attributes else 'not ended'}")
-    return OK
-
-
-def _opened(options: argparse.Namespace) -> Any:
-    from eosfast import store
-
-    try:
-        return store.dataset_of(options.store)
-    except ValueError as error:
-        raise CommandError(str(error)) from None
-
-
-def _plot(options: argparse.Namespace) -> int:
-    _needed(options, "store", "x", "y", "value", "out")
-    if options.out.suffix not in (".png", ".pdf", ".svg"):
-        raise CommandError(f"--out must end in .png, .pdf or .svg, got {str(options.out)!r}")
-    found = _opened(options)
-    if options.value not in found.data_vars:
-        raise CommandError(f"--value must be {one_of(options.value, map(str, found.data_vars))}, got {options.value!r}")
-    for name in ("x", "y"):
-        given = getattr(options, name)
-        if given not in found[options.value].dims:
-            known = one_of(given, map(str, found[options.value].dims))
-            raise CommandError(f"--{name} must be {known}, got {given!r}")
-    if options.x == options.y:
-        raise CommandError(f"--x and --y must differ, got {options.x!r} twice")
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    from eosfast.plotting import paper_style, plot_phase_diagram
-
-    with paper_style():
-        figure, ax = plt.subplots()
-        plot_phase_diagram(found, options.value, ax, x=options.x, y=options.y)
-        figure.savefig(options.out)
-        plt.close(figure)
-    print(options.out)
-    return OK
-
-
-def _export(options: argparse.Namespace) -> int:
-    _needed(options, "store", "file")
-    endings = (".nc", ".parquet", ".csv")
-    ending = options.file.suffix
-    if ending not in endings:
-        raise CommandError(f"FILE must end in {one_of(ending, endings)}, got {str(options.file)!r}")
-    found = _opened(options)
-    if not options.file.parent.is_dir():
-        raise CommandError(f"FILE must be in a folder that exists, got {str(options.file)!r}")
-    if ending == ".nc":
-        found.load().to_netcdf(options.file, engine="h5netcdf")
-    elif ending == ".csv":
-        found.to_dataframe().to_csv(options.file)
-    else:
-        try:
-            found.to_dataframe().reset_index().to_parquet(options.file)
-        except ImportError as error:
-            raise CommandError("Parquet needs pyarrow: pip install pyarrow") from error
-    print(options.file)
-    return OK

@@ -10,7 +10,7 @@ import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,8 +163,24 @@ for core in ("numpy.core", "numpy._core"):  # NumPy 1 and 2
     ALLOWED[f"{core}.numeric", "_frombuffer"] = _from_buffer
 
 
-class BatchUnpickler(pickle.Unpickler):
-    """Reads the pickle of a batch; ForbiddenError at anything that it names beyond `ALLOWED`."""
+class BatchUnpickler(pickle._Unpickler):
+    """Reads the pickle of a batch; ForbiddenError at anything that it names beyond `ALLOWED`.
+
+    It is the one in Python: that in C believes a damaged file that speaks of its four billionth object, or of an array
+    of many gigabytes, and fills the memory before it looks further.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+
+    def load_bytearray8(self: Any) -> None:
+        """Read a bytearray that is in the file."""
+        size = int.from_bytes(self.read(8), "little")
+        content = self.read(min(size, LARGEST_FILE + 1))
+        if len(content) != size:
+            raise EOFError("pickle data was truncated")
+        self.append(bytearray(content))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a global name."""

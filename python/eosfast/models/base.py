@@ -46,12 +46,15 @@ class Model(ValueObject):
         Lane fields on which the law of `init` depends.
     quantities : tuple of str
         What can be recorded and measured of this model besides what every model has.
+    makers : tuple of str
+        Class methods that make a model of plain values: what a sweep described in a file may call.
     """
 
     structural: ClassVar[tuple[str, ...]] = ()
     shaping: ClassVar[tuple[str, ...]] = ()
     init_fields: ClassVar[tuple[str, ...]] = ()
     quantities: ClassVar[tuple[str, ...]] = ()
+    makers: ClassVar[tuple[str, ...]] = ()
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,9 @@ A subclass says how the compiled core is to be made (`_make`), and whether the l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -30,6 +32,21 @@ KERNEL_QUANTITIES = ("ntk_sharpness", "ntk_eigs")
 
 RESIDUAL_QUANTITIES = ("residual", "z1", "q1_max", "q1_min")
 """What can be recorded besides where the loss is a squared one."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def quiet(method: Method) -> Method:
+    """Let a method compute with infinities and NaN as the core does: results that are not finite are data, and NumPy
+    does not warn of them.
+    """
+
+    @functools.wraps(method)
+    def call(*args: Any, **named: Any) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return method(*args, **named)
+
+    return cast("Method", call)
 
 
 class LargeModel(Model):
@@ -174,6 +191,7 @@ class LargeModel(Model):
         """
         return self._outer(self._inner_jacobian(w))
 
+    @quiet
     def ntk(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the tangent kernel ``J J'`` of the outputs, J their `jacobian`.
 

@@ -13,7 +13,7 @@ from eosfast._dispatch import core
 from eosfast.arguments import Instance, Integer, Real, numbers_array
 from eosfast.datasets import Dataset
 from eosfast.models.base import stream
-from eosfast.models.large import LargeModel
+from eosfast.models.large import LargeModel, quiet
 from eosfast.models.matrix_field import MatrixField
 from eosfast.models.widths_field import WidthsField
 from eosfast.value_object import allowed
@@ -145,8 +145,22 @@ class LinearNetwork(LargeModel):
             **{name: draws.standard_normal(shape) / np.sqrt(shape[1]) for name, shape in self.parameters.items()}
         )
 
+    @property
+    def quantities(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What can be recorded besides what every model has: that of all large models, and ``gfs_sharpness``, the
+        sharpness where the gradient flow from the present iterate ends (Kreisler, Nacson, Soudry, Carmon 2023, arXiv
+        2305.13064).
+
+        The flow is integrated as `gradient_flow` does it, relative tolerance 1e-8, until a Newton step (by conjugate
+        gradients) shorter than 1e-6 of the weights leads to the minimum; the value is good to about 1e-6. That takes,
+        at every record, a thousand gradients or 25 times the ratio of the largest to the smallest nonzero eigenvalue
+        there, if that is more. NaN if 300,000 do not suffice, or if the flow ends in a saddle, above the least loss.
+        """
+        return (*super().quantities, "gfs_sharpness")
+
     # -------------------------------------------------------------------------------------------------------- questions
 
+    @quiet
     def product(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the matrix that the network is.
 
@@ -166,6 +180,7 @@ class LinearNetwork(LargeModel):
         """
         return _product(list(self.unpack(w).values()), self.widths[0])
 
+    @quiet
     def predict(self, w: ArrayLike, X: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the outputs ``W_N ... W_1 x``.
 
@@ -213,6 +228,7 @@ class LinearNetwork(LargeModel):
         """
         return super().residual(w)
 
+    @quiet
     def jacobian(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the derivatives of the outputs with respect to the weights.
 
@@ -239,6 +255,7 @@ class LinearNetwork(LargeModel):
             blocks.append(block.reshape(block.shape[0] * block.shape[1], -1))
         return np.concatenate(blocks, axis=1)
 
+    @quiet
     def ntk(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the tangent kernel ``J J'`` of the outputs, without the Jacobian J: O(D^2) memory.
 
@@ -384,4 +401,4 @@ def _targets(data: Dataset) -> NDArray[np.float64]:
 
 def _product(weights: list[NDArray[np.float64]], inputs: int) -> NDArray[np.float64]:
     """Return ``W_k ... W_1`` of a list W_1 ... W_k; the identity of the size `inputs` if it is empty."""
-    return reduce(lambda product, W: W @ product, weights, np.eye(inputs))
+    return reduce(lambda product, W: W @ product, weights) if weights else np.eye(inputs)

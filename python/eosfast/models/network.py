@@ -14,7 +14,7 @@ import numpy as np
 from eosfast._dispatch import core
 from eosfast.arguments import Choice, Flag, Instance, numbers_array
 from eosfast.datasets import Dataset
-from eosfast.models.large import LargeModel
+from eosfast.models.large import LargeModel, quiet
 from eosfast.models.on_data import DataModel
 from eosfast.models.row_space import row_space
 from eosfast.models.targets import as_matrix, check_targets
@@ -174,6 +174,7 @@ class Network(DataModel, LargeModel):
             margin = margin / largest / float(np.linalg.norm(w / largest))
         return margin
 
+    @quiet
     def jacobian(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the derivatives of the outputs with respect to the weights.
 
@@ -205,6 +206,7 @@ class Network(DataModel, LargeModel):
             rows[:, output] = np.concatenate(parts, axis=1)
         return self._outer(rows.reshape(-1, inner.size))
 
+    @quiet
     def ntk(self, w: ArrayLike) -> NDArray[np.float64]:
         """Return the tangent kernel ``J J'`` of the outputs; O(n^2) memory, whatever `dim` is.
 

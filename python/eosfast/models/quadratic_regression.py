@@ -12,6 +12,7 @@ from eosfast.arguments import Instance, Integer, Real
 from eosfast.datasets import Dataset
 from eosfast.models.array_field import Array, ArrayField, Curvatures, diagonals
 from eosfast.models.large import LargeModel
+from eosfast.resources import require_memory
 
 LARGEST_LANE_DIM = 8
 """Models with so many weights at most run in the lanes of registers, if they have one output and a diagonal Q."""
@@ -76,6 +77,7 @@ class QuadraticRegression(LargeModel):
     """
 
     shaping: ClassVar = ("Q",)
+    makers: ClassVar = ("diagonal", "random", "diagonal_network")
 
     Q: Curvatures = Curvatures()  # noqa: RUF009 - a descriptor
     y: ArrayField = ArrayField(Array(("D",)))  # noqa: RUF009
@@ -178,7 +180,7 @@ class QuadraticRegression(LargeModel):
         Raises
         ------
         ValueError, TypeError
-            An argument outside its range.
+            An argument outside its range; a Q that does not fit into memory.
 
         Notes
         -----
@@ -199,6 +201,9 @@ class QuadraticRegression(LargeModel):
         given = {"sigma_z": sigma_z, "sigma_J": sigma_J, "sigma_Q": sigma_Q}
         sigmas = {name: float(Real(least=0).check(name, value)) for name, value in given.items()}
         seed = Integer().check("seed", seed)
+        require_memory(
+            16 * D * P * (P + 1), f"Q (D, P, P) with D={D}, P={P}", "give fewer outputs D or fewer weights P"
+        )
         draws = np.random.default_rng(seed)
         y = sigmas["sigma_z"] * draws.standard_normal(D)
         G = sigmas["sigma_J"] * draws.standard_normal((D, P))
@@ -342,6 +347,11 @@ class QuadraticRegression(LargeModel):
 
     def _value(self, name: str) -> Any:
         return self._held if name == "Q" else getattr(self, name)
+
+    def _written(self, name: str) -> Any:
+        if name == "Q" and self._held.ndim == 2 and self.dim > SHOWN_IN_FULL:  # Q itself may not fit into memory
+            return {"diagonals": self._held}
+        return super()._written(name)
 
     @property
     def _held(self) -> NDArray[np.float64]:

@@ -38,7 +38,8 @@ class RowSpace:
 
     def inside(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the coordinates ``W Q`` (m, n) of weight vectors W (m, d)."""
-        return np.asarray(W @ self._basis.T)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(W @ self._basis.T)
 
     def outside(self, C: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the vectors ``C Q'`` (m, d) with the coordinates C (m, n)."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eosfast.plotting import paper_style
+from eosfast.arguments import Flag, shown
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
+
+STYLE = "eosfast.paper"  # the style sheet of the package, paper.mplstyle
 
 PAGE = 6.8  # width in inches of a figure over both columns of a page
 
@@ -54,7 +56,9 @@ class PaperFigure:
         matplotlib.figure.Figure
             Not known to pyplot: nothing to close.
         """
-        with paper_style():
+        import matplotlib.style
+
+        with matplotlib.style.context(STYLE):
             return self.drawing(data)
 
     def __call__(self, out: str | os.PathLike[str] | None = None, progress: bool = False) -> Figure:
@@ -72,13 +76,26 @@ class PaperFigure:
         -------
         matplotlib.figure.Figure
             As from `draw`.
+
+        Raises
+        ------
+        TypeError
+            `out` is no path, or `progress` no bool.
+        OSError
+            The folder cannot be made.
         """
+        if out is not None and not isinstance(out, (str, os.PathLike)):
+            raise TypeError(f"out must be a path or None, got {shown(out)}")
+        progress = Flag().check("progress", progress)
+        folder = None if out is None else Path(out)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         data = self.simulate(progress).assign_attrs(title=self.name, comment=self.caption)
         figure = self.draw(data)
-        if out is not None:
-            folder = Path(out)
-            folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
             data.to_netcdf(folder / f"{self.name}.nc", engine="h5netcdf")
-            with paper_style():
+            import matplotlib.style
+
+            with matplotlib.style.context(STYLE):
                 figure.savefig(folder / f"{self.name}.png")
         return figure

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from eosfast.arguments import Flag
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -22,5 +24,6 @@ def tracked(items: Sequence[Item], progress: bool, description: str) -> Iterable
     """The items, with a bar on stderr that disappears when they are done, if ``progress``."""
     from tqdm import tqdm
 
-    bar: Iterable[Item] = tqdm(items, desc=description, leave=False, disable=not progress)
+    shown = Flag().check("progress", progress)
+    bar: Iterable[Item] = tqdm(items, desc=description, leave=False, disable=not shown)
     return bar

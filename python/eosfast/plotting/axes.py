@@ -1,9 +1,12 @@
-"""What all pictures share: labels, the style for print, new axes, and the line that marks a threshold."""
+"""What all pictures share: labels, what is asked of the data, new axes, and the line that marks a threshold."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import re
 from typing import TYPE_CHECKING, Any
+
+from eosfast.arguments import one_of, shown
+from eosfast.results import LONG_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,7 +22,8 @@ LABELS = {
     "hessian_eigs": r"Hessian eigenvalues $\lambda_k$",
     "grad_norm": r"gradient norm $\|\nabla L\|$",
     "weight_norm": r"weight norm $\|w\|$",
-    "accuracy": "accuracy",
+    "mean_sharpness": r"mean sharpness $\overline{\lambda}_{\max}$",
+    "eigenvalue": r"eigenvalue $\lambda$",
     "x": "$x$",
     "y": "$y$",
     "b": "bias $b$",
@@ -28,9 +32,12 @@ LABELS = {
     "beta": r"$\beta$",
 }
 
+THRESHOLD: dict[str, Any] = {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.0, "zorder": 3}
+"""Properties of the line at a stability threshold."""
+
 
 def label(name: str) -> str:
-    """Axis label of a variable, coordinate or parameter: its symbol where it has one, else its name in words.
+    """Axis label of a variable, coordinate or parameter: its symbol where it has one, else what it is in words.
 
     Parameters
     ----------
@@ -43,45 +50,68 @@ def label(name: str) -> str:
     Examples
     --------
     >>> label("last_loss_increase")
-    'last loss increase'
+    'last step that increases the loss'
     """
-    return LABELS.get(name, name.replace("_", " "))
+    name = name.removeprefix("optimizer.").removeprefix("model.").removeprefix("w.")
+    if re.fullmatch(r"[a-z]\d+", name):
+        return f"${name[0]}_{{{name[1:]}}}$"
+    return LABELS.get(name) or LONG_NAMES.get(name) or name.replace("_", " ")
 
 
-def paper_style() -> AbstractContextManager[None]:
-    """Context in which matplotlib uses the package's style for printed figures; outside of it nothing changes.
-
-    Returns
-    -------
-    context manager
-
-    Examples
-    --------
-    >>> with paper_style():
-    ...     pass
-    """
-    import matplotlib.style
-
-    context: AbstractContextManager[None] = matplotlib.style.context("eosfast.paper")
-    return context
+def label_of(values: xr.DataArray) -> str:
+    """Axis label of a variable: the ``long_name`` that its owner gave it, else that of its name; with units if any."""
+    own = values.attrs.get("long_name")
+    text = (
+        str(own) if own and own not in LONG_NAMES.values() else "" if values.name is None else label(str(values.name))
+    )
+    return f"{text} ({values.attrs['units']})" if "units" in values.attrs else text
 
 
 def drawn_on(ax: Axes | None) -> Axes:
     """Return the axes, or those of a new figure of pyplot."""
+    from matplotlib.axes import Axes
+
     if ax is None:
         import matplotlib.pyplot as plt
 
-        ax = plt.subplots(layout="constrained")[1]
+        return plt.subplots(layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be Axes of matplotlib or None, got {shown(ax)}")
     return ax
+
+
+def dataset(data: object) -> xr.Dataset:
+    """Return the Dataset; a TypeError for anything else."""
+    import xarray
+
+    if not isinstance(data, xarray.Dataset):
+        raise TypeError(f"the data must be an xarray.Dataset, got {shown(type(data).__name__)}")
+    return data
 
 
 def variable(data: xr.Dataset, name: str, how: str) -> xr.DataArray:
     """Return a variable of the Dataset; a ValueError if there is none, which says how to get it."""
-    if name not in data:
-        raise ValueError(
-            f"the Dataset must hold {name!r} ({how}), it has {', '.join(map(repr, data.data_vars)) or 'no variable'}"
-        )
+    if name not in dataset(data):
+        raise ValueError(f"the Dataset must hold {name!r} ({how}); it has {one_of(name, map(str, data.data_vars))}")
     return data[name]
+
+
+def variable_or_itself(data: xr.Dataset | xr.DataArray, name: str, how: str) -> xr.DataArray:
+    """Return a variable of a Dataset; of a DataArray itself."""
+    import xarray
+
+    return data if isinstance(data, xarray.DataArray) else variable(data, name, how)
+
+
+def coordinate(values: xr.DataArray, name: str, name_of_argument: str) -> xr.DataArray:
+    """Return a dimension, or a coordinate along one, as values along it; a ValueError if there is none of this name."""
+    known = [
+        *map(str, values.dims),
+        *(str(key) for key, c in values.coords.items() if c.ndim == 1 and key not in values.dims),
+    ]
+    if name not in known:
+        raise ValueError(f"{name_of_argument} must be {one_of(str(name), known)}, got {shown(name)}")
+    return values[name]
 
 
 def mark_threshold(ax: Axes, value: float, text: str | None = None, *, axis: str = "y", **line: Any) -> Axes:
@@ -109,7 +139,7 @@ def mark_threshold(ax: Axes, value: float, text: str | None = None, *, axis: str
     """
     if axis not in ("x", "y"):
         raise ValueError(f"axis must be 'x' or 'y', got {axis!r}")
-    style: dict[str, Any] = {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.0, "zorder": 3} | line
+    style = THRESHOLD | line
     if axis == "y":
         ax.axhline(value, **style)
         place: dict[str, Any] = {

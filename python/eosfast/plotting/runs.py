@@ -1,50 +1,107 @@
-"""Pictures of one run: what `eosfast.train` returns, against the step or in the plane of two weights."""
+"""Pictures of one run, or of a few side by side, against the step or the time: from `eosfast.train` and
+`eosfast.gradient_flow`; and of the density of a spectrum.
+"""
 
 from __future__ import annotations
 
-import json
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import drawn_on, label, mark_threshold, variable
+from eosfast.arguments import one_of, shown
+
+from .axes import coordinate, dataset, drawn_on, label, label_of, mark_threshold, variable
+from .reduction import MOST_POINTS, band
+from .thresholds import stability_threshold, threshold_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
-MOST_POINTS = 100_000  # of a line drawn as it is
-BAND_COLUMNS = 1_000  # of a band that stands for a longer one
+RECORD = "record it with Record(quantities=...)"
+FAINTEST = 1e-6  # of a density, relative to its peak: what is drawn on a logarithmic axis
 
 
-def _line(ax: Axes, x: NDArray[Any], y: NDArray[Any], **line: Any) -> None:
-    """Draw y against x without its NaN, as a band with its median where there are too many points."""
-    known = ~np.isnan(y)
-    x, y = x[known], y[known]
+def draw_line(ax: Axes, x: NDArray[Any], y: NDArray[Any], **line: Any) -> Line2D:
+    """Draw y against x without what is not finite, as a band with its mean where there are too many points."""
+    known = np.isfinite(y)
+    if not known.all():
+        x, y = x[known], y[known]
     if len(x) <= MOST_POINTS:
-        ax.plot(x, y, **line)
-        return
-    edges = np.linspace(0, len(x), BAND_COLUMNS + 1).astype(int)
-    columns = [y[a:b] for a, b in pairwise(edges)]
-    middle = x[(edges[:-1] + edges[1:] - 1) // 2]
-    low, high = [c.min() for c in columns], [c.max() for c in columns]
-    median = ax.plot(middle, [float(np.median(c)) for c in columns], **line)[0]
-    ax.fill_between(middle, low, high, color=median.get_color(), alpha=0.35, linewidth=0)
+        return ax.plot(x, y, **line)[0]
+    if not np.all(x[1:] >= x[:-1]):
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    columns = band(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    mean = ax.plot(columns.center, columns.mean, **line)[0]
+    low, high = (np.append(side, side[-1]) for side in (columns.low, columns.high))
+    ax.fill_between(columns.edges, low, high, step="post", color=mean.get_color(), alpha=0.35, linewidth=0)
+    return mean
 
 
-def plot_loss(run: xr.Dataset, ax: Axes | None = None, *, x: str = "step", **line: Any) -> Axes:
+def _along(values: xr.DataArray) -> str:
+    """Return the dimension in which a run goes on."""
+    for dim in ("step", "time"):
+        if dim in values.dims:
+            return dim
+    raise ValueError(
+        f"{values.name!r} must have the dimension 'step' or 'time', as `train` and `gradient_flow` return it; "
+        f"it has {one_of('', map(str, values.dims))} (for a sweep there are phase_diagram and measure)"
+    )
+
+
+def _across(values: xr.DataArray, x: str | None) -> xr.DataArray:
+    """Return what goes on the horizontal axis."""
+    along = _along(values)
+    across = coordinate(values, along if x is None else x, "x")
+    if across.dims != (along,):
+        raise ValueError(f"x must be a coordinate along {along!r}, got {x!r} along {', '.join(map(str, across.dims))}")
+    return across
+
+
+def _runs(values: xr.DataArray) -> Iterator[tuple[dict[str, int], str | None]]:
+    """Return the place of each run in the other dimensions, and its name: None if it is the only one."""
+    dims = [str(dim) for dim in values.dims if dim != _along(values)]
+    for place in np.ndindex(*(values.sizes[dim] for dim in dims)):
+        indices = dict(zip(dims, place, strict=True))
+        if dims == ["eig"]:
+            yield indices, rf"$\lambda_{{{place[0] + 1}}}$"
+        else:
+            names = [f"{label(dim)} = {_text(values[dim].values[index])}" for dim, index in indices.items()]
+            yield indices, ", ".join(names) or None
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _draw_runs(
+    ax: Axes, values: xr.DataArray, across: xr.DataArray, **line: Any
+) -> list[tuple[dict[str, int], Line2D]]:
+    drawn = []
+    for place, name in _runs(values):
+        named = {} if name is None else {"label": name}
+        drawn.append((place, draw_line(ax, across.values, values.isel(place).values, **named | line)))
+    ax.set(xlabel=label_of(across), ylabel=label_of(values))
+    return drawn
+
+
+def loss(run: xr.Dataset, ax: Axes | None = None, *, x: str | None = None, **line: Any) -> Axes:
     """Loss against the step, on a logarithmic axis when it is positive.
 
     Parameters
     ----------
     run : Dataset
-        From `eosfast.train`, with ``loss`` recorded.
+        From `eosfast.train` or `eosfast.gradient_flow`, with ``loss`` recorded. Further dimensions (runs side by side)
+        are lines of their own, labelled by their coordinates.
     ax : Axes, optional
         Where to draw; a new figure by default.
-    x : str, default "step"
-        Coordinate for the horizontal axis, along the dimension ``step``.
+    x : str, optional
+        Coordinate for the horizontal axis, along the run; ``step`` or ``time`` by default.
     **line
         Properties of the line (``label``, ``color``, ...).
 
@@ -55,34 +112,49 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None, *, x: str = "step", **lin
     Raises
     ------
     ValueError
-        If the run has no ``loss``.
+        If the run has no ``loss``, or no coordinate ``x``.
+
+    Notes
+    -----
+    Values that are not finite are left out. Of more than 100,000 points the band between the smallest and the largest
+    in each column of the picture is drawn, with the mean: half a second for 1e7.
+
+    Examples
+    --------
+    >>> import eosfast as eos
+    >>> from matplotlib.figure import Figure
+    >>> run = eos.train(eos.SingleNeuron(), [0.5, 8.0], eos.GD(lr=0.05), num_steps=100)
+    >>> loss(run, Figure().add_subplot()).get_ylabel()
+    'loss'
     """
-    loss = variable(run, "loss", "record it with Record(quantities=...)")
+    values = variable(run, "loss", RECORD)
+    across = _across(values, x)
     ax = drawn_on(ax)
-    _line(ax, run[x].values, loss.values, **line)
-    finite = loss.values[np.isfinite(loss.values)]
-    if finite.size and finite.min() > 0.0:
+    _draw_runs(ax, values, across, **line)
+    heights = np.asarray(values.values, dtype=np.float64)
+    lowest = np.min(heights, where=np.isfinite(heights), initial=np.inf)
+    if 0.0 < lowest < np.inf:
         ax.set_yscale("log")
-    ax.set(xlabel=label(x), ylabel=label("loss"))
     return ax
 
 
-def plot_sharpness(
-    run: xr.Dataset, ax: Axes | None = None, *, x: str = "step", threshold: bool = True, **line: Any
+def sharpness(
+    run: xr.Dataset, ax: Axes | None = None, *, x: str | None = None, threshold: bool | float = True, **line: Any
 ) -> Axes:
-    """Sharpness (or all recorded Hessian eigenvalues) against the step, with the optimizer's stability threshold.
+    r"""Sharpness against the step, with the optimizer's stability threshold.
 
     Parameters
     ----------
     run : Dataset
-        From `eosfast.train`, with ``sharpness`` or ``hessian_eigs`` recorded; steps at which they were not solved are
-        skipped.
+        From `eosfast.train` or `eosfast.gradient_flow`, with ``sharpness`` recorded, or ``hessian_eigs``, the first of
+        which it is; steps at which it was not solved for are skipped. Further dimensions (runs side by side) are lines
+        of their own, labelled by their coordinates, each with its threshold where the optimizer varies.
     ax : Axes, optional
         Where to draw; a new figure by default.
-    x : str, default "step"
-        Coordinate for the horizontal axis, along the dimension ``step``.
-    threshold : bool, default True
-        Draw the dashed line at ``run.attrs["threshold"]``, 2/lr for gradient descent.
+    x : str, optional
+        Coordinate for the horizontal axis, along the run; ``step`` or ``time`` by default.
+    threshold : bool or float, default True
+        Draw a dashed line at the stability threshold of ``run.attrs``, 2/lr for gradient descent; or at this value.
     **line
         Properties of the line.
 
@@ -93,25 +165,56 @@ def plot_sharpness(
     Raises
     ------
     ValueError
-        If the run has neither variable.
+        If the run has neither variable, or no coordinate ``x``.
+
+    Notes
+    -----
+    Of more than 100,000 points the band between the smallest and the largest in each column of the picture is drawn,
+    with the mean: half a second for 1e7.
+
+    Examples
+    --------
+    >>> import eosfast as eos
+    >>> from matplotlib.figure import Figure
+    >>> record = eos.Record(quantities=("sharpness",))
+    >>> run = eos.train(eos.SingleNeuron(), [0.5, 8.0], eos.GD(lr=0.05), num_steps=100, record=record)
+    >>> ax = sharpness(run, Figure().add_subplot())
+    >>> ax.texts[0].get_text()
+    '$2/\\eta$'
     """
-    name = "hessian_eigs" if "hessian_eigs" in run and "sharpness" not in run else "sharpness"
-    values = variable(run, name, "record it with Record(quantities=...)")
+    if "sharpness" not in dataset(run) and "hessian_eigs" in run:
+        values = run.hessian_eigs.isel(eig=0, drop=True).rename("sharpness").drop_attrs()
+    else:
+        values = variable(run, "sharpness", RECORD)
+    across = _across(values, x)
     ax = drawn_on(ax)
-    columns = values.transpose("step", ...).values.reshape(values.sizes["step"], -1)
-    for k, column in enumerate(columns.T):
-        _line(ax, run[x].values, column, **({"label": rf"$\lambda_{k + 1}$"} if name == "hessian_eigs" else {}) | line)
-    if threshold and np.isfinite(run.attrs.get("threshold", np.nan)):
-        optimizer = json.loads(run.attrs.get("config", "{}")).get("optimizer", {})
-        mark_threshold(
-            ax, run.attrs["threshold"], r"$2/\eta$" if optimizer.get("type") == "GD" else "stability threshold"
-        )
-    ax.set(xlabel=label(x), ylabel=label(name))
+    drawn = _draw_runs(ax, values, across, **line)
+    if threshold is True:
+        _mark_thresholds(ax, run, drawn)
+    elif threshold is not False:
+        mark_threshold(ax, threshold, threshold_name(run))
     return ax
 
 
-def plot_weights(
-    run: xr.Dataset, ax: Axes | None = None, *, x: str = "step", parameters: list[Any] | None = None, **line: Any
+def _mark_thresholds(ax: Axes, run: xr.Dataset, drawn: list[tuple[dict[str, int], Line2D]]) -> None:
+    """Draw the threshold of each run: one line if all have the same, else each in the colour of its run."""
+    found = [(stability_threshold(run.isel(place)), line.get_color()) for place, line in drawn]
+    values = {value for value, _ in found if value is not None}
+    if len(values) == 1:
+        mark_threshold(ax, float(values.pop()), threshold_name(run))
+    else:
+        for value, color in found:
+            if value is not None:
+                mark_threshold(ax, float(value), color=color)
+
+
+def weights(
+    run: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    x: str | None = None,
+    parameters: list[Any] | None = None,
+    **line: Any,
 ) -> Axes:
     """Weights against the step, one line for each parameter.
 
@@ -121,8 +224,8 @@ def plot_weights(
         From `eosfast.train`, with ``weights`` recorded.
     ax : Axes, optional
         Where to draw; a new figure by default.
-    x : str, default "step"
-        Coordinate for the horizontal axis, along the dimension ``step``.
+    x : str, optional
+        Coordinate for the horizontal axis, along the run; ``step`` or ``time`` by default.
     parameters : list, optional
         Which, as in the coordinate ``parameter``; all by default.
     **line
@@ -135,29 +238,44 @@ def plot_weights(
     Raises
     ------
     ValueError
-        If the run has no ``weights``.
-    KeyError
-        For an unknown parameter.
+        If the run has no ``weights``, or for an unknown parameter or coordinate.
     """
-    weights = variable(run, "weights", "record it with Record(quantities=...)")
+    values = variable(run, "weights", RECORD)
+    across = _across(values, x)
+    chosen = [weight_of(values, name) for name in (values.parameter.values if parameters is None else parameters)]
     ax = drawn_on(ax)
-    for name in weights.parameter.values if parameters is None else parameters:
-        _line(ax, run[x].values, weights.sel(parameter=name).values, **{"label": label(str(name))} | line)
-    ax.set(xlabel=label(x), ylabel="weights $w$")
+    for column in chosen:
+        draw_line(ax, across.values, column.values, **{"label": label(str(column.parameter.values))} | line)
+    ax.set(xlabel=label_of(across), ylabel="weights $w$")
     return ax
 
 
-def plot_trajectory(run: xr.Dataset, ax: Axes | None = None, *, x: Any = "x", y: Any = "y", **line: Any) -> Axes:
-    """Path of a run in the plane of two parameters, with a dot where it starts.
+def weight_of(values: xr.DataArray, name: Any) -> xr.DataArray:
+    """Return one parameter of ``weights``; a ValueError if it has none of this name."""
+    known = values.parameter.values
+    if not np.any(known == name):
+        texts = [str(k) for k in known[:12]] + (["..."] if len(known) > 12 else [])
+        raise ValueError(f"the parameters of the run are {', '.join(texts)}; got {shown(name)}")
+    return values.sel(parameter=name)
+
+
+def spectrum(
+    data: xr.Dataset, ax: Axes | None = None, *, x: str | None = None, threshold: bool | float = True, **line: Any
+) -> Axes:
+    r"""A density of eigenvalues, or the largest Hessian eigenvalues against the step.
 
     Parameters
     ----------
-    run : Dataset
-        From `eosfast.train`, with ``weights`` recorded.
+    data : Dataset
+        From `eosfast.spectral_density`: the density on a logarithmic axis, down to a millionth of its peak. Or from
+        `eosfast.train` or `eosfast.gradient_flow` with ``hessian_eigs`` recorded: a line for each.
     ax : Axes, optional
         Where to draw; a new figure by default.
-    x, y : label
-        The two parameters, as in the coordinate ``parameter``.
+    x : str, optional
+        Coordinate for the horizontal axis, along the run; ``step`` or ``time`` by default.
+    threshold : bool or float, default True
+        Draw a dashed line at the stability threshold of ``data.attrs``, if it is there; or at this value. It stands
+        upright in a density, which knows no optimizer: give ``threshold=optimizer.stability_threshold()``.
     **line
         Properties of the line.
 
@@ -168,14 +286,28 @@ def plot_trajectory(run: xr.Dataset, ax: Axes | None = None, *, x: Any = "x", y:
     Raises
     ------
     ValueError
-        If the run has no ``weights``.
-    KeyError
-        For an unknown parameter.
+        If the data have neither ``density`` nor ``hessian_eigs``, or no coordinate ``x``.
+
+    Examples
+    --------
+    >>> import eosfast as eos
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> density = eos.spectral_density(np.diag(np.arange(100.0)), num_vectors=4, num_matvecs=20)
+    >>> ax = spectrum(density, Figure().add_subplot(), threshold=90.0)
+    >>> ax.get_xlabel(), ax.get_yscale()
+    ('eigenvalue $\\lambda$', 'log')
     """
-    weights = variable(run, "weights", "record it with Record(quantities=...)")
-    across, up = weights.sel(parameter=x).values, weights.sel(parameter=y).values
+    is_density = "density" in dataset(data)
+    values = data.density if is_density else variable(data, "hessian_eigs", f"{RECORD}, or use spectral_density")
+    across = values.eigenvalue if is_density else _across(values, x)
     ax = drawn_on(ax)
-    path = ax.plot(across, up, **line)[0]
-    ax.plot(across[:1], up[:1], "o", color=path.get_color())
-    ax.set(xlabel=label(str(x)), ylabel=label(str(y)))
+    if is_density:
+        ax.plot(across.values, values.where(values > FAINTEST * values.max()).values, **line)
+        ax.set(xlabel=label("eigenvalue"), ylabel=label_of(values), yscale="log")
+    else:
+        _draw_runs(ax, values, across, **line)
+    value = stability_threshold(data) if threshold is True else threshold
+    if value is not None and value is not False:
+        mark_threshold(ax, float(value), threshold_name(data), axis="x" if is_density else "y")
     return ax

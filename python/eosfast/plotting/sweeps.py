@@ -1,23 +1,35 @@
-"""Pictures of many runs: measures of `eosfast.sweep` over one or two axes of its grid, and attractors against a
-parameter.
-"""
+"""Pictures of many runs: measures of `eosfast.sweep` over one axis of its grid, and attractors against a parameter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .axes import drawn_on, label, variable
+from eosfast.arguments import Integer
+
+from .axes import THRESHOLD, coordinate, drawn_on, label_of, mark_threshold, variable, variable_or_itself
+from .reduction import MOST_POINTS, one_per_cell, ranks
+from .runs import RECORD, draw_line
+from .thresholds import threshold_name, thresholds_along
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
+MOST_LINES = 100  # of single runs; more are drawn as the band that they fill
+POINTS: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": ".",
+    "markersize": 1.5,
+    "markeredgewidth": 0.0,
+    "color": "0.1",
+}
+SHARPNESSES = ("sharpness", "mean_sharpness")
 
-def plot_measure(
-    result: xr.Dataset, measure: str, ax: Axes | None = None, *, x: str | None = None, each: bool = True, **line: Any
+
+def measure(
+    result: xr.Dataset, name: str, ax: Axes | None = None, *, x: str | None = None, each: bool = True, **line: Any
 ) -> Axes:
     """A measure of a sweep against one axis of its grid: the mean over the other axes, with the single runs behind it.
 
@@ -25,14 +37,14 @@ def plot_measure(
     ----------
     result : Dataset
         From `eosfast.sweep`.
-    measure : str
-        Variable to draw.
+    name : str
+        Variable to draw. A sharpness is drawn with its stability threshold.
     ax : Axes, optional
         Where to draw; a new figure by default.
     x : str, optional
-        Dimension for the horizontal axis, the measure's first one by default.
+        Dimension for the horizontal axis, or a coordinate along one; the measure's first dimension by default.
     each : bool, default True
-        Draw every run of the other dimensions as a faint line.
+        Draw every run of the other dimensions as a faint line; if there are more than 100, the band that they fill.
     **line
         Properties of the line of the mean.
 
@@ -44,37 +56,75 @@ def plot_measure(
     ------
     ValueError
         For an unknown measure or dimension.
+
+    Examples
+    --------
+    >>> import eosfast as eos
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> grid = {"lr": np.geomspace(0.01, 0.1, 5), "y": [4.0, 8.0]}
+    >>> result = eos.sweep(eos.SingleNeuron(), eos.GD(), grid, w0={"x": 0.3}, num_steps=200)
+    >>> ax = measure(result, "sharpness", Figure().add_subplot())
+    >>> len(ax.lines)  # the mean, two runs for each lr, and 2/lr
+    4
     """
-    values = variable(result, measure, "name it in measure=...")
-    x = str(values.dims[0]) if x is None else x
-    if x not in values.dims:
-        raise ValueError(f"x must be a dimension of {measure!r} ({', '.join(map(str, values.dims))}), got {x!r}")
+    values = variable(result, name, "name it in measure=...")
+    across = coordinate(values, str(values.dims[0]) if x is None else x, "x")
+    along = str(across.dims[0])
     ax = drawn_on(ax)
-    columns = values.transpose(x, ...).values.reshape(values.sizes[x], -1).astype(float)
-    mean = ax.plot(result[x].values, columns.mean(axis=1), **{"zorder": 3} | line)[0]
-    if each and columns.shape[1] > 1:
-        ax.plot(result[x].values, columns, color=mean.get_color(), alpha=0.3, linewidth=0.5, zorder=2)
-    ax.set(xlabel=label(x), ylabel=label(measure))
+    columns = values.transpose(along, ...).values.reshape(values.sizes[along], -1).astype(float)
+    mean = draw_line(ax, across.values, columns.mean(axis=1), **{"zorder": 3} | line)
+    if each and columns.shape[1] > MOST_LINES:
+        low, high = columns.min(axis=1), columns.max(axis=1)
+        ax.fill_between(across.values, low, high, color=mean.get_color(), alpha=0.3, linewidth=0, zorder=2)
+    elif each and columns.shape[1] > 1:
+        for column in columns.T:
+            draw_line(ax, across.values, column, color=mean.get_color(), alpha=0.3, linewidth=0.5, zorder=2)
+    if name in SHARPNESSES:
+        _mark_threshold(ax, result, across)
+    ax.set(xlabel=label_of(across), ylabel=label_of(values))
     return ax
 
 
-def plot_bifurcation(
-    runs: xr.Dataset, quantity: str, ax: Axes | None = None, *, x: str = "lr", last: int = 200, **points: Any
+def _mark_threshold(ax: Axes, data: xr.Dataset, across: xr.DataArray, **line: Any) -> None:
+    """Draw the threshold, a curve where it varies along the axis; nothing where it varies along another one."""
+    curve = thresholds_along(data, str(across.dims[0]))
+    if curve is None:
+        return
+    if curve.ndim == 0:
+        mark_threshold(ax, float(curve), threshold_name(data), **line)
+        return
+    style = THRESHOLD | line
+    ax.plot(across.values, curve, **style)
+    place = int(np.argmax(np.where(np.isfinite(curve), curve, -np.inf)))
+    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": "small", "color": style["color"]}
+    ax.annotate(threshold_name(data), (across.values[place], curve[place]), (4, 0), **text)
+
+
+def bifurcation(
+    runs: xr.Dataset | xr.DataArray,
+    quantity: str = "loss",
+    ax: Axes | None = None,
+    *,
+    x: str = "lr",
+    last: int = 200,
+    **points: Any,
 ) -> Axes:
     """The values that a quantity takes at the end of each run, as points above the parameter of the run.
 
     Parameters
     ----------
-    runs : Dataset
-        Runs of `eosfast.train` side by side, with the dimensions ``step`` and ``x``.
-    quantity : str
-        Variable to draw.
+    runs : Dataset or DataArray
+        Runs of `eosfast.train` side by side, with the dimensions ``step`` and ``x``, or a sweep, whose runs of one
+        ``x`` then lie above each other; or one variable (one parameter of ``weights``, say).
+    quantity : str, default "loss"
+        Variable to draw, if a Dataset is given. The sharpness is drawn with its stability threshold.
     ax : Axes, optional
         Where to draw; a new figure by default.
     x : str, default "lr"
-        Dimension of the parameter.
+        Dimension of the parameter, or a coordinate along one.
     last : int, default 200
-        How many recorded steps of each run, the last ones; those that are NaN are skipped.
+        How many recorded steps of each run, the last ones; those that are not finite are skipped.
     **points
         Properties of the points.
 
@@ -85,114 +135,38 @@ def plot_bifurcation(
     Raises
     ------
     ValueError
-        For an unknown quantity, or one without these two dimensions.
+        For an unknown quantity, or one without the dimension ``x``.
+
+    Notes
+    -----
+    More than 100,000 points are thinned to one in each cell of a raster of 1200 x 1200: 1 s for 1e7.
 
     Examples
     --------
     >>> import eosfast as eos
     >>> import numpy as np
     >>> import xarray as xr
+    >>> from matplotlib.figure import Figure
     >>> lrs = np.linspace(0.9, 1.3, 5)
     >>> model, record = eos.ScalarProduct(depth=2), eos.Record(quantities=("loss",))
     >>> runs = [eos.train(model, [0.9, 1.1], eos.GD(lr), num_steps=1000, record=record) for lr in lrs]
     >>> data = xr.concat(runs, dim=xr.Variable("lr", lrs), combine_attrs="drop", join="outer")
-    >>> ax = plot_bifurcation(data, "loss")
+    >>> ax = bifurcation(data, "loss", Figure().add_subplot())
     """
-    values = variable(runs, quantity, "record it with Record(quantities=...)")
-    if set(values.dims) != {x, "step"}:
-        raise ValueError(
-            f"{quantity!r} must have the dimensions {x!r} and 'step', it has {', '.join(map(repr, values.dims))}"
-        )
-    ax = drawn_on(ax)
-    tail = values.transpose(x, "step").values[:, -last:]
-    across = np.repeat(runs[x].values, tail.shape[1])
-    style: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 1.0, "color": "0.1"} | points
-    ax.plot(across, tail.ravel(), **style)
-    ax.set(xlabel=label(x), ylabel=label(quantity))
-    return ax
-
-
-def _cells(values: xr.DataArray, dim: str) -> tuple[NDArray[np.float64], str, list[str] | None]:
-    """Return the edges of the cells around the grid values of an axis, its scale, and names for its ticks if the
-    values are not numbers.
-
-    The scale is logarithmic where that spaces the values more evenly.
-    """
-    grid = values[dim].values
-    if grid.dtype.kind not in "iuf":
-        return np.arange(len(grid) + 1, dtype=np.float64) - 0.5, "linear", [str(name) for name in grid]
-    c = np.asarray(grid, dtype=np.float64)
-    if len(c) == 1:
-        return np.array([c[0] - 0.5, c[0] + 0.5]), "linear", None
-    is_log = bool(np.all(c > 0.0) and np.ptp(np.diff(np.log(c))) < 0.5 * np.ptp(np.diff(c)) / np.mean(c))
-    position = np.log(c) if is_log else c
-    between = (position[1:] + position[:-1]) / 2.0
-    edges = np.concatenate([[2.0 * position[0] - between[0]], between, [2.0 * position[-1] - between[-1]]])
-    return (np.exp(edges), "log", None) if is_log else (edges, "linear", None)
-
-
-def plot_phase_diagram(
-    result: xr.Dataset | xr.DataArray,
-    measure: str = "sharpness",
-    ax: Axes | None = None,
-    *,
-    x: str | None = None,
-    y: str | None = None,
-    colorbar: bool = True,
-    **mesh: Any,
-) -> Axes:
-    """A measure of a sweep as colour over two axes of its grid; runs without a finite value are grey.
-
-    Parameters
-    ----------
-    result : Dataset or DataArray
-        From `eosfast.sweep`, or one variable of it, with two dimensions.
-    measure : str, default "sharpness"
-        Variable to draw, if a Dataset is given.
-    ax : Axes, optional
-        Where to draw; a new figure by default.
-    x, y : str, optional
-        Dimensions of the two axes; the first goes across by default. An axis whose values are evenly spaced in the
-        logarithm is logarithmic.
-    colorbar : bool, default True
-    **mesh
-        Arguments of ``Axes.pcolormesh`` (``vmin``, ``vmax``, ``cmap``, ``norm``, ...); the map is cividis by default.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If there are not exactly two dimensions, or ``x`` and ``y`` are not these.
-    """
-    import matplotlib
     import xarray
 
-    values = result if isinstance(result, xarray.DataArray) else variable(result, measure, "name it in measure=...")
-    dims = [str(dim) for dim in values.dims]
-    x = x or next((dim for dim in dims if dim != y), "")
-    y = y or next((dim for dim in dims if dim != x), "")
-    if len(dims) != 2 or {x, y} != set(dims):
-        raise ValueError(
-            f"a phase diagram needs two dimensions, x and y; the values have ({', '.join(dims)}), got x={x!r}, y={y!r}"
-        )
+    values = variable_or_itself(runs, quantity, RECORD)
+    last = Integer(least=1).check("last", last)
+    across = coordinate(values, x, "x")
     ax = drawn_on(ax)
-    (across, x_scale, x_names), (up, y_scale, y_names) = _cells(values, x), _cells(values, y)
-    colours = np.ma.masked_invalid(values.transpose(y, x).values.astype(float))
-    style: dict[str, Any] = {"cmap": "cividis", "rasterized": True} | mesh
-    style["cmap"] = (
-        matplotlib.colormaps[style["cmap"]].with_extremes(bad="0.8")
-        if isinstance(style["cmap"], str)
-        else style["cmap"]
-    )
-    image = ax.pcolormesh(across, up, colours, **style)
-    ax.set(xlabel=label(x), ylabel=label(y), xscale=x_scale, yscale=y_scale)
-    if x_names is not None:
-        ax.set_xticks(range(len(x_names)), x_names)
-    if y_names is not None:
-        ax.set_yticks(range(len(y_names)), y_names)
-    if colorbar:
-        ax.figure.colorbar(image, ax=ax, label=label(measure if values.name is None else str(values.name)))
+    along = str(across.dims[0])
+    tail = values.isel(step=slice(-last, None)) if "step" in values.dims else values
+    rows = tail.transpose(along, ...).values.reshape(values.sizes[along], -1)
+    up, run = rows.ravel(), np.repeat(np.arange(len(rows)), rows.shape[1])
+    few = one_per_cell(ranks(across.values)[run], up) if len(up) > MOST_POINTS else np.flatnonzero(np.isfinite(up))
+    up, run = up[few], run[few]
+    ax.plot(across.values[run], up, **POINTS | points)
+    if values.name in SHARPNESSES and isinstance(runs, xarray.Dataset):
+        _mark_threshold(ax, runs, across, color="#D55E00")  # to be seen among the points
+    ax.set(xlabel=label_of(across), ylabel=label_of(values))
     return ax

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "eosfast/dynamics/own_quantities.hpp"
 #include "eosfast/dynamics/recorder.hpp"
 #include "eosfast/dynamics/step_quantities.hpp"
 #include "eosfast/dynamics/tangent.hpp"
@@ -62,7 +63,9 @@ class Descent {
   const T* fields() const { return fields_; }
   const std::vector<T>& w() const { return w_; }
   double loss() { return here().loss(); }
-  double weight_norm() const { return norm_of(w_, null_norm_ * std::pow(shrinkage_, static_cast<double>(t_))); }
+  double weight_norm() const { return norm_of(w_, null_norm_ * kept()); }
+  // How far the part of w that is outside the row space has come from where it was.
+  double unseen_move() const { return null_norm_ * (1.0 - kept()); }
   // Whether an iterate that returns has returned with what is outside the row space.
   bool can_repeat() const { return null_norm_ == 0.0 || shrinkage_ == 1.0; }
   double grad_norm() { return norm_of(grad_here()); }
@@ -130,6 +133,7 @@ class Descent {
   }
 
  private:
+  double kept() const { return std::pow(shrinkage_, static_cast<double>(t_)); }
   std::size_t bytes() const { return w_.size() * sizeof(T); }
   void moved() { visited_ = has_grad_ = false; }
   const std::vector<T>& grad_here() {
@@ -212,7 +216,12 @@ class NetworkRun final : public Runner {
  public:
   NetworkRun(const Network<T>& network, const Stop& stop, const O& rule, const std::array<double, O::kFields>& fields,
              const double* w0, double null_norm, std::ptrdiff_t zeros, int num_threads, StopToken& token)
-      : network_(network), stop_(stop), descent_(network, rule, fields, num_threads), zeros_(zeros), token_(token) {
+      : network_(network),
+        stop_(stop),
+        descent_(network, rule, fields, num_threads),
+        zeros_(zeros),
+        num_threads_(num_threads),
+        token_(token) {
     descent_.start(w0, null_norm);
   }
 
@@ -234,11 +243,10 @@ class NetworkRun final : public Runner {
     if (out.grad_norm) out.grad_norm[row] = descent_.grad_norm();
     if (out.weight_norm) out.weight_norm[row] = descent_.weight_norm();
     if (out.weights) std::copy(descent_.w().begin(), descent_.w().end(), out.weights + row * dim());
-    for (const OwnQuantity& own : out.own)
-      if (!is_tangent_quantity(own.name))
-        descent_.here().quantity(own.name, descent_.weight_norm(), own.data + row * own.width);
-    tangent(out).write(descent_.here(), row, solves && std::isfinite(descent_.loss()),
-                       [this] { return token_.poll(now()); });
+    const auto stop = [this] { return token_.poll(now()); };
+    write_own_quantities(network_, descent_.here(), descent_.w(), descent_.weight_norm(), out.own, row, num_threads_,
+                         stop);
+    tangent(out).write(descent_.here(), row, solves && std::isfinite(descent_.loss()), stop);
     if (out.wants_eigenvalues()) write_spectrum(out, row, solves);
     if (out.looks_a_step_ahead()) descent_.write_ahead(out, row);
   }
@@ -282,12 +290,14 @@ class NetworkRun final : public Runner {
     }
   }
   void copy_w(double* out) const override { std::copy(descent_.w().begin(), descent_.w().end(), out); }
+  double unseen_move() const override { return descent_.unseen_move(); }
   void stand_at(const double* w) override { descent_.stand_at(w); }
 
   const Network<T>& network_;
   const Stop stop_;
   Descent<T, O> descent_;
   const std::ptrdiff_t zeros_;  // eigenvalues of the whole Hessian that the reduced one lacks
+  const int num_threads_;
   StopToken& token_;
   std::optional<Tracker> tracker_;
   std::optional<Tangent<T>> tangent_;

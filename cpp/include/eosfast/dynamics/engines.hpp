@@ -23,9 +23,16 @@ std::int64_t sweep_many(const std::vector<const M*>& models, const O& rule, cons
   return Ensemble<M, O>(models, rule, call.grid, call.plan, call.out, call.token).run(call.num_threads);
 }
 
-// Which engines are compiled for the model itself; the others call it (indirect.hpp).
+// Which engines are compiled for the model itself; the others call it (indirect.hpp). For processors without AVX2,
+// which are few and slow, momentum is not worth the time that its engines take to compile either.
+#if defined(__SSE4_1__) && !defined(__AVX2__)
+inline constexpr bool kMomentumIsDirect = false;
+#else
+inline constexpr bool kMomentumIsDirect = true;
+#endif
 template <class M, class O>
-inline constexpr bool kIsDirect = !std::is_same_v<O, ModifiedGD> || !fits_indirect<M>;
+inline constexpr bool kIsDirect =
+    std::is_same_v<O, GD> || !fits_indirect<M> || (std::is_same_v<O, Momentum> && kMomentumIsDirect);
 
 template <class Family>
 std::shared_ptr<Runner> runner_any(const Family& family, const double* raw_model_fields, const TrainCall& call) {

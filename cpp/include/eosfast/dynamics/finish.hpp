@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "eosfast/dynamics/track.hpp"
+#include "eosfast/dynamics/mover.hpp"
 
 namespace eosfast {
 inline namespace EOSFAST_ISA {
@@ -35,7 +35,7 @@ void advance_single(const Mover<M, O>& mover, Run<M, O>& run, typename M::templa
     part = std::min<std::int64_t>(part, 1 << 20);
     const Wants wants = Wants::at(*mover.plan, run.t);
     if (wants.any()) {
-      mover.advance_observed(run, point, static_cast<int>(part), wants);
+      mover.template advance_observed<false>(run, point, static_cast<int>(part), wants);
     } else {
       mover.template advance<1>(&run, point, static_cast<int>(part));
     }
@@ -66,6 +66,14 @@ int cycle_length(const Mover<M, O>& mover, const Run<M, O>& run, typename M::tem
     ++period;
   } while (!same_iterate<M, O>(mover.model->dim(), ahead, run) && period < kAnchor);
   return period;
+}
+
+// Whether an iterate comes back after `period` steps.
+template <class M, class O>
+bool returns(const Mover<M, O>& mover, const Run<M, O>& run, typename M::template Point<double>& point, int period) {
+  Run<M, O> ahead = run;
+  mover.template advance<1>(&ahead, point, period);
+  return same_iterate<M, O>(mover.model->dim(), ahead, run);
 }
 
 // Carries a run that stands on a cycle to step `until`. What it gathers grows by the same amount every time round, so
@@ -115,7 +123,7 @@ void cruise(const Mover<M, O>& mover, Run<M, O>& run, typename M::template Point
 // Cruises with everything that is gathered, one thing at a time: how often a sum is extrapolated must not depend on
 // what else is asked, for its last bits would.
 template <class M, class O>
-void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, Run<M, O>& run,
+void cruise_with_all(const Mover<M, O>& mover, const Plan& nothing, const std::vector<Plan>& parts, Run<M, O>& run,
                      typename M::template Point<double>& point, int period) {
   const Run<M, O> entry = run;
   const auto bare = [&] {
@@ -125,9 +133,6 @@ void cruise_with_all(const Mover<M, O>& mover, const std::vector<Plan>& parts, R
     copy.ring.clear();
     return copy;
   };
-  Plan nothing;
-  nothing.num_steps = mover.plan->num_steps;
-  nothing.complete();
   Run<M, O> end = bare();
   cruise(Mover<M, O>{mover.model, &nothing, mover.rule}, end, point, period, nothing.num_steps);
   std::copy(end.w, end.w + mover.model->dim(), run.w);

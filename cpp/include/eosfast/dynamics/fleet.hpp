@@ -156,10 +156,11 @@ class Fleet {
     std::vector<double> values(call_.out.own.size());
     std::vector<OwnQuantity> own;
     for (std::size_t i = 0; i < values.size(); ++i) own.push_back({call_.out.own[i].first, 1, &values[i]});
-    for (const OwnQuantity& one : own)
-      if (!is_tangent_quantity(one.name)) descent.here().quantity(one.name, descent.weight_norm(), one.data);
+    const auto stop = [this] { return poll(); };
+    const int num_threads = grid_.num_runs == 1 ? call_.num_threads : 1;
+    write_own_quantities(network, descent.here(), descent.w(), descent.weight_norm(), own, 0, num_threads, stop);
     Tangent<T>(network, zeros, own, kLastTol, kLastTol, call_.plan.seed)
-        .write(descent.here(), 0, std::isfinite(descent.loss()), [this] { return poll(); });
+        .write(descent.here(), 0, std::isfinite(descent.loss()), stop);
     return values;
   }
 

@@ -1,6 +1,6 @@
 // The verb `gradient_flow`: w' = -grad loss(w), error-controlled, whatever the model. What integrates it are
 // dynamics/rosenbrock.hpp (small models, whose Hessian is at hand: no stiffness matters) and
-// dynamics/dormand_prince.hpp (networks).
+// dynamics/network_flow.hpp (networks).
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 // starts with, and the arrays that it fills.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -17,9 +18,10 @@ template <class M, class O>
 class Ledger {
  public:
   Ledger(const std::vector<const M*>& models, const SweepGrid& grid, const Plan& plan, const SweepOutput& out)
-      : models_(models), grid_(grid), plan_(plan), out_(out), parts_(plan.parts()) {}
+      : models_(models), grid_(grid), plan_(plan), out_(out), bare_(plan.bare()), parts_(plan.parts()) {}
 
   const Plan& plan() const { return plan_; }
+  const Plan& bare() const { return bare_; }
   const std::vector<Plan>& parts() const { return parts_; }
   std::int64_t num_runs() const { return grid_.num_runs; }
   std::int64_t done() const { return done_.load(std::memory_order_relaxed); }
@@ -40,9 +42,16 @@ class Ledger {
   void start(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run) const {
     const auto dim = static_cast<std::size_t>(mover.model->dim());
     const auto raw_fields = static_cast<std::size_t>(num_raw_fields(*mover.model));
-    std::size_t next = grid_.columns.size() - raw_fields - dim;
-    grid_.optimizer_fields(number, next, run.fields, O::kFields);
-    const auto column = [&] { return grid_.get<double>(grid_.columns[next++], number); };
+    const Cell cell = cell_of(number);
+    const std::size_t optimizer_fields = grid_.columns.size() - raw_fields - dim;
+    std::size_t next = 0;
+    const auto column = [&] {
+      double value;
+      std::memcpy(&value, place(grid_.columns[next++], cell), sizeof value);
+      return value;
+    };
+    for (std::size_t k = 0; k < O::kFields; ++k) run.fields[k] = k < optimizer_fields ? column() : 0.0;
+    next = optimizer_fields;
     double raw[M::kRawFields + 1] = {};
     for (std::size_t k = 0; k < raw_fields; ++k) raw[k] = column();
     for (std::size_t k = 0; k < dim; ++k) run.w[k] = column();
@@ -52,7 +61,10 @@ class Ledger {
   // The last iterate to the measures, and everything to its place.
   void write(const Mover<M, O>& mover, std::int64_t number, Run<M, O>& run, typename M::template Point<double>& point,
              Status status) {
-    const auto put = [&](const GridArray& array, auto value) { grid_.put(array, number, value); };
+    const Cell cell = cell_of(number);
+    const auto put = [&](const GridArray& array, auto value) {
+      if (array) std::memcpy(place(array, cell), &value, sizeof value);
+    };
     Wants wants;
     for (const Reducer& r : plan_.reducers) wants.quantity[static_cast<std::size_t>(r.quantity)] = true;
     wants.quantity[static_cast<int>(Quantity::loss)] = wants.quantity[static_cast<int>(Quantity::loss)] || out_.loss;
@@ -63,7 +75,7 @@ class Ledger {
     wants.ring = plan_.period;
     double q[kQuantities];
     mover.quantities(run, point, wants, q);
-    mover.observe(run, point, wants);
+    mover.gather(run, wants, q, true);
     put(out_.status, static_cast<std::int8_t>(status));
     put(out_.num_steps_done, static_cast<std::int64_t>(run.t));
     put(out_.loss, q[static_cast<int>(Quantity::loss)]);
@@ -71,7 +83,7 @@ class Ledger {
     put(out_.grad_norm, q[static_cast<int>(Quantity::grad_norm)]);
     if (out_.weights)
       for (int k = 0; k < mover.model->dim(); ++k)
-        std::memcpy(grid_.place(out_.weights, number) + k * out_.weight_stride, &run.w[k], sizeof run.w[k]);
+        std::memcpy(place(out_.weights, cell) + k * out_.weight_stride, &run.w[k], sizeof run.w[k]);
     for (const auto& [name, array] : out_.own)
       put(array, own_quantity(*mover.model, name, point, run.w, run.model_fields()));
     if (out_.period)
@@ -86,10 +98,28 @@ class Ledger {
   }
 
  private:
+  // The indices of a run along the axes of the grid: divisions, so once for all its numbers.
+  using Cell = std::array<std::ptrdiff_t, 64>;  // NumPy has no more axes
+
+  Cell cell_of(std::int64_t number) const {
+    Cell cell;
+    for (std::size_t k = grid_.shape.size(); k-- > 0;) {
+      cell[k] = number % grid_.shape[k];
+      number /= grid_.shape[k];
+    }
+    return cell;
+  }
+  char* place(const GridArray& array, const Cell& cell) const {
+    char* at = array.data;
+    for (std::size_t k = 0; k < grid_.shape.size(); ++k) at += array.strides[k] * cell[k];
+    return at;
+  }
+
   const std::vector<const M*>& models_;
   const SweepGrid& grid_;
   const Plan& plan_;
   const SweepOutput& out_;
+  const Plan bare_;
   const std::vector<Plan> parts_;
   std::atomic<std::int64_t> next_{0}, done_{0};
 };

@@ -37,6 +37,8 @@ class Runner {
 
   virtual std::ptrdiff_t dim() const = 0;
   virtual void copy_w(double* out) const = 0;
+  // Of weights that are not among copy_w's: how far they are from the start, where the gradient flow leaves them.
+  virtual double unseen_move() const { return 0.0; }
   // The iterate becomes w, whoever made it: for writing it only.
   virtual void stand_at(const double* w) = 0;
   virtual Snapshot snapshot() const = 0;

@@ -38,13 +38,10 @@ class SingleRun final : public Runner {
   }
 
   Status advance(std::int64_t n) override {
-    const Stop& stop = mover_.plan->stop;
-    if (stop.looks_at_each_step()) return advance_watched(mover_, run_, point_, n);
+    if (mover_.plan->stop.looks_at_each_step()) return advance_watched(mover_, run_, point_, n);
     const Run<M, O> before = run_;
     mover_.template advance<1>(&run_, point_, static_cast<int>(n));
-    bool calm = mover_.model->loss_bound(run_.peak, run_.model_fields()) <= stop.diverged;
-    for (int i = 0; i < dim(); ++i) calm = calm && std::isfinite(run_.w[i]);
-    if (calm) return Status::pending;
+    if (mover_.surely_calm(run_.peak, run_.w, run_.model_fields())) return Status::pending;
     run_ = before;
     return advance_watched(mover_, run_, point_, n);
   }

@@ -28,6 +28,7 @@ class LinearNetwork final : public Network<double> {
   std::unique_ptr<Pass<double>> pass(int num_threads) const override;
   std::unique_ptr<Octet> octet() const override;
   int patience() const override;
+  double least_loss() const override;
 
   const std::vector<std::ptrdiff_t>& widths() const { return widths_; }
   double scale() const { return scale_; }

@@ -73,6 +73,8 @@ class Network {
   };
   virtual std::ptrdiff_t samples() const { lacking("layers"); }
   virtual const std::vector<Layer>& layers() const { lacking("layers"); }
+  // The infimum of the loss, where every local minimum is a global one.
+  virtual double least_loss() const { lacking("least loss"); }
 };
 
 // product(in, out) for a workspace of either precision, on numbers that are given and wanted in double.

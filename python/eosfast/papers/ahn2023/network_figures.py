@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eosfast import MeanModel, __version__, theory
+from eosfast import MeanModel, __version__, plotting, theory
 from eosfast.papers.figure import BLACK, BLUE, GREEN, PAGE, VERMILION, PaperFigure
 from eosfast.papers.runs import tracked
-from eosfast.plotting import label, mark_threshold, plot_measure
+from eosfast.plotting import label, mark_threshold
 
 from . import simulations as sim
 
@@ -58,7 +58,7 @@ def _draw_transition(data: xr.Dataset) -> Figure:
     ):
         zoom = ax.inset_axes(inset)
         for part, last in ((ax, 12.0), (zoom, 1.5)):
-            plot_measure(data.sel(lr=slice(0, last)), name, part, x="lr", color=BLUE, label="mean")
+            plotting.measure(data.sel(lr=slice(0, last)), name, part, x="lr", color=BLUE, label="mean")
             mark_threshold(part, 1e3 * EDGE, EDGE_NAME, axis="x")
             part.set(xlabel=r"step size $\eta$ ($10^{-3}$)", ylabel=text, xlim=(0.0, last))
             part.locator_params(axis="y", nbins=5)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eosfast import SingleNeuron, __version__, theory
+from eosfast import SingleNeuron, __version__, plotting, theory
 from eosfast.papers.figure import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION, PaperFigure
 from eosfast.papers.runs import tracked
-from eosfast.plotting import label, mark_threshold, plot_phase_diagram
+from eosfast.plotting import label, mark_threshold
 
 from . import simulations as sim
 
@@ -139,7 +139,7 @@ def _draw_phase_diagram(data: xr.Dataset) -> Figure:
     panels = figure.subplots(1, len(PHASE_MODELS), sharey=True)
     for ax, title, name in zip(panels, PHASE_MODELS, data.loss.values, strict=True):
         values = data.sharpness.sel(loss=name) * data.lr
-        plot_phase_diagram(values, ax=ax, x="lr", y="y", colorbar=False, vmin=0.0, vmax=2.0)
+        plotting.phase_diagram(values, ax=ax, x="lr", y="y", colorbar=False, vmin=0.0, vmax=2.0)
         lr = data.lr.values
         ax.plot(lr, np.sqrt(2.0 / lr + data.attrs["x0"] ** 2), color=BLACK, linestyle=(0, (4, 2)), linewidth=1.0)
         ax.set(title=title, ylabel="", ylim=(data.y.values[0], data.y.values[-1]))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eosfast import GD, Scalar1D, ScalarProduct, __version__, theory
+from eosfast import GD, Scalar1D, ScalarProduct, __version__, plotting, theory
 from eosfast.papers.figure import BLACK, BLUE, GREY, PAGE, VERMILION, PaperFigure
 from eosfast.papers.runs import tracked
-from eosfast.plotting import plot_phase_diagram
 
 from . import simulations as sim
 
@@ -132,7 +131,7 @@ def _draw_basins(data: xr.Dataset) -> Figure:
     for ax, (name, (lr, across, up)) in zip(panels, BASINS.items(), strict=True):
         level = data[f"level_{name}"].where(data[f"bounded_{name}"] == 1)
         top = 2.0 if name != "cycles" else 3.2
-        plot_phase_diagram(level, ax=ax, x=f"x_{name}", y=f"y_{name}", colorbar=False, vmin=0.0, vmax=top)
+        plotting.phase_diagram(level, ax=ax, x=f"x_{name}", y=f"y_{name}", colorbar=False, vmin=0.0, vmax=top)
         x, y = (np.linspace(*side, 800) for side in (across, up))
         bounded = theory.bounded_start(*np.meshgrid(x, y), lr).astype(float)
         ax.contour(x, y, bounded, [0.5], colors=[VERMILION], linewidths=1.0)

@@ -1,0 +1,196 @@
+"""``eosfast status``, ``plot`` and ``export``: what is in the store of a sweep, finished or not."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eosfast.arguments import one_of
+from eosfast.cli.parser import OK, CommandError, needed
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+PICTURES = (".png", ".pdf", ".svg")
+TABLES = (".nc", ".parquet", ".csv")
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    status = commands.add_parser(
+        "status", help="how far a store is", description="Print how far a store is.", allow_abbrev=False
+    )
+    status.set_defaults(act=_status)
+    plot = commands.add_parser(
+        "plot",
+        help="draw a variable of a store over two axes of its grid",
+        description="Draw a variable of a store as colour over two axes of its grid; runs that are not done stay grey.",
+        allow_abbrev=False,
+    )
+    plot.set_defaults(act=_plot)
+    export = commands.add_parser(
+        "export",
+        help="write a store as NetCDF, Parquet or CSV",
+        description="Write what a store holds. CSV and Parquet have a row for each run, the status as a word and a "
+        "column for each weight, and are written piece by piece; NetCDF has the Dataset itself, which must fit into "
+        "memory. Parquet needs pyarrow.",
+        allow_abbrev=False,
+    )
+    export.set_defaults(act=_export)
+    for command in (status, plot, export):
+        command.add_argument("store", metavar="STORE", nargs="?", type=Path, help="what eosfast sweep has made")
+    for name in ("x", "y", "value"):
+        plot.add_argument(f"--{name}", metavar="NAME", help="a variable" if name == "value" else "an axis of the grid")
+    plot.add_argument(
+        "--at", metavar="NAME=VALUE", action="append", default=[], help="where to cut another axis, the nearest value"
+    )
+    plot.add_argument("--out", metavar="FILE", type=Path, help=f"the picture: {', '.join(PICTURES)}")
+    export.add_argument("file", metavar="FILE", nargs="?", type=Path, help=f"ends in {', '.join(TABLES)}")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Make one line of what is wrong with a store: another folder, or a damaged chunk."""
+    try:
+        yield
+    except (ValueError, KeyError) as error:
+        raise CommandError(str(error)) from None
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Return the number of runs of each status, in words."""
+    runs = sum(number for name, number in counts.items() if name != "steps")
+    parts = [f"{number} {name}" for name, number in counts.items() if number and name != "steps"]
+    return f"{runs} runs: {', '.join(parts)}; {counts['steps']} steps"
+
+
+def _status(options: argparse.Namespace) -> int:
+    from eosfast import store
+
+    needed(options, "store")
+    with _readable():
+        attributes = store.attributes_of(options.store)
+        counts = store.counts_of(options.store)
+    runs = sum(number for name, number in counts.items() if name != "steps")
+    done = runs - counts["pending"]
+    print(f"{done} of {runs} runs done ({100 * done / runs:.1f} %)")
+    print(summary(counts))
+    seconds = store.seconds_of(options.store, attributes)
+    if done and seconds > 0:
+        print(f"{done / seconds:.4g} runs and {counts['steps'] / seconds:.4g} steps a second since it was begun")
+    print(f"begun {attributes['created']}, {'ended ' + attributes['ended'] if 'ended' in attributes else 'not ended'}")
+    return OK
+
+
+# ---------------------------------------------------------------------------------------------------------------- plot
+
+
+def _plot(options: argparse.Namespace) -> int:
+    needed(options, "store", "x", "y", "value", "out")
+    if options.out.suffix not in PICTURES:
+        raise CommandError(f"--out must end in {one_of(options.out.suffix, PICTURES)}, got {str(options.out)!r}")
+    _folder_exists("--out", options.out)
+    cut = _chosen(options)
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    from eosfast import plotting
+
+    with plt.style.context("eosfast.paper"):
+        figure, ax = plt.subplots(layout="constrained")
+        plotting.phase_diagram(cut, options.value, ax, x=options.x, y=options.y)
+        ax.set_title(", ".join(options.at), fontsize="medium")
+        figure.savefig(options.out)
+        plt.close(figure)
+    print(options.out)
+    return OK
+
+
+def _chosen(options: argparse.Namespace) -> Any:
+    """Return the variable over the two axes, NaN where a run is not done, and the status."""
+    from eosfast import store
+    from eosfast.results import PENDING
+
+    with _readable():
+        found = store.dataset_of(options.store)
+    variables = [str(name) for name in found.data_vars]
+    if options.value not in variables:
+        raise CommandError(f"--value must be {one_of(options.value, variables)}, got {options.value!r}")
+    values = found[options.value]
+    axes = [str(dim) for dim in values.dims]
+    for name in ("x", "y"):
+        if getattr(options, name) not in axes:
+            given = getattr(options, name)
+            raise CommandError(f"--{name} must be {one_of(given, axes)}, got {given!r}")
+    if options.x == options.y:
+        raise CommandError(f"--x and --y must differ, got {options.x!r} twice")
+    others = [dim for dim in axes if dim not in (options.x, options.y)]
+    places = dict(_place(found, text, others) for text in options.at)
+    left = [dim for dim in others if dim not in places]
+    if left:
+        raise CommandError(
+            f"{options.value!r} has another axis, {left[0]!r}: say where to cut it, --at {left[0]}=VALUE"
+        )
+    with _readable():
+        cut = found[list(dict.fromkeys((options.value, "status")))].isel(places).load()
+    if options.value != "status":
+        cut[options.value] = cut[options.value].where(cut["status"] != PENDING)
+    return cut
+
+
+def _place(found: Any, text: str, axes: list[str]) -> tuple[str, int]:
+    """Return an axis and the index along it that ``--at NAME=VALUE`` means."""
+    import numpy as np
+
+    name, equals, value = text.partition("=")
+    if not equals or name not in axes:
+        raise CommandError(f"--at must be NAME=VALUE, NAME {one_of(name, axes)}, got {text!r}")
+    places = found[name].values if name in found.coords else np.arange(found.sizes[name])
+    if places.dtype.kind not in "iuf":
+        labels = [str(label) for label in places]
+        if value not in labels:
+            raise CommandError(f"--at {name} must be {one_of(value, labels)}, got {value!r}")
+        return name, labels.index(value)
+    try:
+        number = float(value)
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise CommandError(f"--at {name} must be a number, got {value!r}")
+    return name, int(np.argmin(np.abs(places - number)))
+
+
+def _folder_exists(name: str, file: Path) -> None:
+    if not file.parent.is_dir():
+        raise CommandError(f"{name} must be in a folder that exists, got {str(file)!r}")
+
+
+# -------------------------------------------------------------------------------------------------------------- export
+
+
+def _export(options: argparse.Namespace) -> int:
+    from eosfast import store
+    from eosfast.cli import tables
+
+    needed(options, "store", "file")
+    if options.file.suffix not in TABLES:
+        raise CommandError(f"FILE must end in {one_of(options.file.suffix, TABLES)}, got {str(options.file)!r}")
+    _folder_exists("FILE", options.file)
+    if options.file.is_dir():
+        raise CommandError(f"FILE must be a file, got the folder {str(options.file)!r}")
+    write = {".nc": tables.netcdf, ".csv": tables.csv, ".parquet": tables.parquet}[options.file.suffix]
+    draft = options.file.with_name(f".{options.file.name}.{uuid.uuid4().hex}.partial")
+    with _readable():
+        found = store.dataset_of(options.store)
+        try:
+            write(found, draft)
+            draft.replace(options.file)
+        finally:
+            draft.unlink(missing_ok=True)
+    print(options.file)
+    return OK
