@@ -65,7 +65,7 @@ CASES = {
     },
     "network, float32": {
         "model": eos.MLP(DATA, widths=(6,), activation="tanh", dtype="float32"),
-        "optimizer": eos.NormalizedGD(0.02),
+        "optimizer": eos.GD(0.2),
         "num_steps": 100,
         "record": eos.Record(3, ("loss", "sharpness", "weights", "distance_to_flow")),
     },

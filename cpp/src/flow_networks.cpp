@@ -243,7 +243,7 @@ void NetworkFlow<T>::load(StateReader& in) {
   in.vector(f_[0], w_.size());
   in.vector_or_none(top_, w_.size());
   for (double* value : {&time_, &h_, &since_, &sharpness_}) *value = in.number<double>();
-  for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.number<std::uint8_t>() != 0;
+  for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.flag();
   for (std::int64_t* count : {&num_steps_, &num_gradients_, &next_look_, &wait_, &gradients_before_})
     *count = in.number<std::int64_t>();
   verdict_ = in.number<FlowStatus>();

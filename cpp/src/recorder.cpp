@@ -218,7 +218,7 @@ class Recording {
       anchor_ = load_snapshot(in);
       older_anchor_ = load_snapshot(in);
     }
-    if (in.number<std::uint8_t>() != 0) load_cycle(in);
+    if (in.flag()) load_cycle(in);
     StateReader::demand(place.step < num_steps_ && (cycle_ || place.step <= next_record_));
     run_.load(in, out_);
     if (companion_.flow) companion_.flow->load(in);

@@ -88,14 +88,13 @@ Tracker& Tangent<T>::kernel() {
 template <class T>
 void Tangent<T>::save(StateWriter& out) const {
   out.vector(v1_);
-  out.number(kernel_.has_value());
-  if (kernel_) kernel_->save(out);
+  out.optional(kernel_);
 }
 
 template <class T>
 void Tangent<T>::load(StateReader& in) {
   in.vector_or_none(v1_, static_cast<std::size_t>(network_.num_outputs()));
-  if (in.number<std::uint8_t>() != 0) kernel().load(in);
+  if (in.flag()) kernel().load(in);
 }
 
 template <class T>

@@ -340,7 +340,7 @@ void Tracker::save(StateWriter& out) const {
 void Tracker::load(StateReader& in) {
   const auto size = static_cast<std::size_t>(dim_), k = static_cast<std::size_t>(k_);
   random_ = SplitMix64(in.number<std::uint64_t>());
-  warm_ = in.number<std::uint8_t>() != 0;
+  warm_ = in.flag();
   in.vector_or_none(top_, k * size);
   const auto solves = in.number<std::uint64_t>();
   StateReader::demand(solves <= kPast && (!warm_ || (solves > 0 && !top_.empty())));

@@ -254,14 +254,12 @@ class NetworkRun final : public Runner {
   bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
   void stand_on(const Snapshot& place) override { descent_.stand_on(place); }
   void save(StateWriter& out) const override {
-    out.number(tracker_.has_value());
-    if (tracker_) tracker_->save(out);
-    out.number(tangent_.has_value());
-    if (tangent_) tangent_->save(out);
+    out.optional(tracker_);
+    out.optional(tangent_);
   }
   void load(StateReader& in, const RecordOutput& out) override {
-    if (in.number<std::uint8_t>() != 0) tracker(out).load(in);
-    if (in.number<std::uint8_t>() != 0) tangent(out).load(in);
+    if (in.flag()) tracker(out).load(in);
+    if (in.flag()) tangent(out).load(in);
   }
 
  private:

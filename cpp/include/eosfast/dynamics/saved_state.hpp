@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <type_traits>
@@ -30,6 +31,12 @@ class StateWriter {
   void vector(const std::vector<T>& values) {
     number<std::uint64_t>(values.size());
     append(values.data(), values.size() * sizeof(T));
+  }
+  // Something that saves itself, or nothing.
+  template <class T>
+  void optional(const std::optional<T>& part) {
+    number(part.has_value());
+    if (part) part->save(*this);
   }
   void append(const StateWriter& other) { append(other.room_.data(), other.size_); }
   void clear() { size_ = 0; }
@@ -73,6 +80,7 @@ class StateReader {
     demand(size <= most);
     vector(values, size);
   }
+  bool flag() { return number<std::uint8_t>() != 0; }
   void finish() const { demand(left_.empty()); }
   // What must hold of a state that fits.
   static void demand(bool holds) {
