@@ -72,6 +72,7 @@ def train_bits(name: str, config: dict, start: list[float]) -> str:
         0.05,
         1,
         None,
+        None,
     )
     assert result["rows"] == rows, result
     return digest(np.column_stack([out["loss"], out["weights"]]))
@@ -149,7 +150,7 @@ def steps_bits(config: dict, dim: int, name: str = "FeedForward") -> str:
     model = core.model(name, config)
     start = (np.arange(dim) * 29 % 83) / 80 - 0.5
     out = {"step": np.empty(31, np.int64), "loss": np.empty(31), "weights": np.empty((31, dim))}
-    core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 0.1, 2, None)
+    core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 0.1, 2, None, None)
     product = core.hvp(model, start, start[::-1].copy()[None])
     return digest(np.concatenate([out["loss"], out["weights"].ravel(), product.ravel()]))
 

@@ -38,16 +38,23 @@ class Listener {
 
   std::function<bool(std::int64_t)> asker() {
     return [this](std::int64_t done) {
-      const py::gil_scoped_acquire gil;
-      try {
+      return !call([&] {
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         if (!poll_.is_none()) poll_(done);
-      } catch (py::error_already_set& error) {
-        if (!error.matches(PyExc_KeyboardInterrupt)) error_ = std::current_exception();
-        return true;
-      }
-      return false;
+      });
     };
+  }
+  // f() with the GIL held; false if it raised.
+  template <class F>
+  bool call(F&& f) {
+    const py::gil_scoped_acquire gil;
+    try {
+      f();
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_KeyboardInterrupt)) error_ = std::current_exception();
+      return false;
+    }
+    return true;
   }
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);

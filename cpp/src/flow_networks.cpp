@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <tuple>
 
 #include "eosfast/dynamics/chebyshev.hpp"
 #include "eosfast/dynamics/network_flow.hpp"
@@ -176,9 +177,12 @@ void NetworkFlow<T>::begin() {
 
 template <class T>
 FlowStatus NetworkFlow<T>::step(double target, const std::function<bool()>& stop) {
+  begin();
+  const auto before = std::apply([](const auto&... members) { return std::make_tuple(members...); }, decisions());
   try {
     return attempt(target, stop);
-  } catch (const Stopped&) {
+  } catch (const Stopped&) {  // as if the step had not begun
+    decisions() = before;
     return FlowStatus::interrupted;
   }
 }
@@ -220,6 +224,29 @@ FlowStatus NetworkFlow<T>::advance(double time, StopToken& token) {
       return FlowStatus::interrupted;
   }
   return verdict_;
+}
+
+template <class T>
+void NetworkFlow<T>::save(StateWriter& out) const {
+  out.vector(w_);
+  out.vector(f_[0]);
+  out.vector(top_);
+  for (const double value : {time_, h_, since_, sharpness_}) out.number(value);
+  for (const bool flag : {begun_, held_, chebyshev_}) out.number(flag);
+  for (const std::int64_t count : {num_steps_, num_gradients_, next_look_, wait_, gradients_before_}) out.number(count);
+  out.number(verdict_);
+}
+
+template <class T>
+void NetworkFlow<T>::load(StateReader& in) {
+  in.vector(w_, w_.size());
+  in.vector(f_[0], w_.size());
+  in.vector_or_none(top_, w_.size());
+  for (double* value : {&time_, &h_, &since_, &sharpness_}) *value = in.number<double>();
+  for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.number<std::uint8_t>() != 0;
+  for (std::int64_t* count : {&num_steps_, &num_gradients_, &next_look_, &wait_, &gradients_before_})
+    *count = in.number<std::int64_t>();
+  verdict_ = in.number<FlowStatus>();
 }
 
 template <class T>

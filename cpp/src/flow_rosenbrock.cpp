@@ -67,6 +67,20 @@ void Rosenbrock<Real>::copy_w(int i, double* out) const {
   for (int k = 0; k < dim_; ++k) out[k] = lane(w_[static_cast<std::size_t>(k)], i);
 }
 
+template <class Real>
+void Rosenbrock<Real>::save(int i, StateWriter& out) const {
+  for (const Real& w : w_) out.number(lane(w, i));
+  for (const Real* number : {&time_, &h_, &held_, &fresh_, &num_steps_}) out.number(lane(*number, i));
+  out.number(verdicts_[i]);
+}
+
+template <class Real>
+void Rosenbrock<Real>::load(int i, StateReader& in) {
+  for (Real& w : w_) set_lane(w, i, in.number<double>());
+  for (Real* number : {&time_, &h_, &held_, &fresh_, &num_steps_}) set_lane(*number, i, in.number<double>());
+  verdicts_[i] = in.number<FlowStatus>();
+}
+
 // The mean square of e in units of the tolerance at w and `other`.
 template <class Real>
 Real Rosenbrock<Real>::mean_square(const Real* e, const Real* other) const {

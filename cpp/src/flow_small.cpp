@@ -161,6 +161,11 @@ class SmallFlow final : public Flow {
   }
   const double* w() const override { return w_.data(); }
   std::int64_t num_steps() const override { return stepper_.num_steps(0); }
+  void save(StateWriter& out) const override { stepper_.save(0, out); }
+  void load(StateReader& in) override {
+    stepper_.load(0, in);
+    stepper_.copy_w(0, w_.data());
+  }
 
  private:
   Rosenbrock<Real> stepper_;

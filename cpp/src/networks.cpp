@@ -74,7 +74,8 @@ class NetworkModel final : public Model {
           if (call.out.distance_to_flow)
             companion.flow = std::make_unique<NetworkFlow<T>>(*network_, call.w0, FlowOptions{}, call.num_threads);
           const bool steady = call.plan.stop.steady && run.can_repeat();
-          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token, companion);
+          return record_run(run, call.plan.num_steps, steady, call.schedule, call.out, call.token, companion,
+                            call.keeper);
         },
         rule_of(call));
   }

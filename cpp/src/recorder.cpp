@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -13,39 +14,55 @@ inline namespace EOSFAST_ISA {
 
 namespace {
 
+constexpr std::uint32_t kForm = 1;  // of what is saved
+
 class Recording {
  public:
   Recording(Runner& run, std::int64_t num_steps, bool steady, const Schedule& schedule, const RecordOutput& out,
-            StopToken& token, Companion& companion)
+            StopToken& token, Companion& companion, Keeper* keeper)
       : run_(run),
         num_steps_(num_steps),
-        steady_(steady),
+        steady_(steady && num_steps >= kAnchor),
         schedule_(schedule),
         out_(out),
         token_(token),
-        companion_(companion) {}
+        companion_(companion),
+        keeper_(keeper) {}
 
   SingleOutcome go() {
-    if (steady_ && num_steps_ >= kAnchor) anchor_ = older_anchor_ = run_.snapshot();
-    Status status = run_.look();
-    if (status == Status::pending && num_steps_ == 0) status = Status::completed;
-    next_record_ = schedule_.at_or_after(0, num_steps_);
-    while (status == Status::pending) {
+    Status status = keeper_ && !keeper_->earlier().empty() ? go_on() : begin();
+    while (status == Status::pending && !cycle_) {
       if (next_record_ == now()) {
-        record();
+        record_next();
         next_record_ = schedule_.at_or_after(now() + 1, num_steps_);
       }
-      status = token_.poll(now()) ? Status::interrupted : slice();
+      status = interrupted(now()) ? Status::interrupted : slice();
     }
+    if (status == Status::pending) status = fill_in();
     record();
     outcome_.status = status;
     outcome_.num_steps_done = now();
     outcome_.rows = row_;
+    if (keeper_ && !token_.requested()) keeper_->keep({}, outcome_);
     return outcome_;
   }
 
  private:
+  // A cycle on which the run stays: the iterate at which it was noticed, and by (place on the cycle, solved or not) a
+  // row that holds it.
+  struct Cycle {
+    Snapshot entry;
+    std::unordered_map<std::int64_t, std::int64_t> rows;
+  };
+
   std::int64_t now() const { return run_.now(); }
+
+  Status begin() {
+    if (steady_) anchor_ = older_anchor_ = run_.snapshot();
+    next_record_ = schedule_.at_or_after(0, num_steps_);
+    const Status status = run_.look();
+    return status == Status::pending && num_steps_ == 0 ? Status::completed : status;
+  }
 
   // On to the next record, anchor or end, whichever comes first.
   Status slice() {
@@ -54,45 +71,81 @@ class Recording {
     if (status != Status::pending) return status;
     if (now() == num_steps_) return Status::completed;
     if (steady_ && now() % kAnchor == 0) {
-      if (run_.is_at(anchor_)) return fill_in();
-      older_anchor_ = std::move(anchor_);
-      anchor_ = run_.snapshot();
+      if (run_.is_at(anchor_)) {
+        notice_cycle();
+      } else {
+        older_anchor_ = std::move(anchor_);
+        anchor_ = run_.snapshot();
+      }
     }
     return Status::pending;
   }
 
-  // The run repeats with a period that divides kAnchor: every later iterate is one of the cycle's.
-  Status fill_in() {
-    const Snapshot entry = run_.snapshot();
-    const std::int64_t period = cycle_length(entry);
+  // The record that is due. If it is interrupted half-way, the checkpoint is renewed as if it had not begun.
+  void record_next() {
+    const bool may_change = keeper_ && out_.solves_at(now());
+    if (may_change) {
+      before_.clear();
+      run_.save(before_);
+    }
+    record();
+    if (!keeper_ || !token_.requested()) return;
+    --row_;
+    keep(now(), may_change ? before_ : followed());
+    ++row_;
+  }
+
+  // Whether to stop, asked between two records or slices. The checkpoint is renewed when it is time, and at a stop; at
+  // one that came in the middle of a record it has been, or, in a cycle, stays the last.
+  bool interrupted(std::int64_t done) {
+    if (token_.requested()) return true;
+    const bool stop = token_.poll(done);
+    if (keeper_ && (stop || keeper_->is_due(token_.time()))) keep(done, followed());
+    return token_.requested();
+  }
+
+  // The run repeats with a period that divides kAnchor.
+  void notice_cycle() {
+    cycle_.emplace();
+    cycle_->entry = run_.snapshot();
+    const std::int64_t period = cycle_length(cycle_->entry);
     outcome_.steady_period = period;
     outcome_.steady_from = first_on_cycle(period);
-    run_.stand_on(entry);
-    const auto place_of = [&](std::int64_t step) { return (step - entry.step) % period; };
-    const auto stand_on = [&](std::int64_t step) {
-      Snapshot place = entry;
-      place.step = step - place_of(step);
-      run_.stand_on(place);
-      if (step > place.step) run_.advance(step - place.step);
-    };
-    std::unordered_map<std::int64_t, std::int64_t> rows;  // (place on the cycle, solved or not) -> a row that holds it
+    run_.stand_on(cycle_->entry);
+  }
+
+  // Every later iterate is one of the cycle's.
+  Status fill_in() {
     while (next_record_ < num_steps_) {
-      if (token_.poll(next_record_)) return Status::interrupted;
-      const auto [known, is_new] = rows.try_emplace(2 * place_of(next_record_) + out_.solves_at(next_record_), row_);
+      if (interrupted(next_record_)) {
+        if (row_ > 0 && out_.step[row_ - 1] > cycle_->entry.step) stand_on_cycle(out_.step[row_ - 1]);
+        return Status::interrupted;
+      }
+      const std::int64_t key = 2 * place_of(next_record_) + out_.solves_at(next_record_);
+      const auto [known, is_new] = cycle_->rows.try_emplace(key, row_);
       if (is_new) {
-        stand_on(next_record_);
+        stand_on_cycle(next_record_);
         record();
       } else {
         copy_row(known->second, next_record_);
         if (out_.distance_to_flow) {
-          stand_on(next_record_);
+          stand_on_cycle(next_record_);
           write_distance(row_ - 1);
         }
       }
       next_record_ = schedule_.at_or_after(next_record_ + 1, num_steps_);
     }
-    stand_on(num_steps_);
+    stand_on_cycle(num_steps_);
     return Status::steady;
+  }
+
+  std::int64_t place_of(std::int64_t step) const { return (step - cycle_->entry.step) % outcome_.steady_period; }
+
+  void stand_on_cycle(std::int64_t step) {
+    Snapshot place = cycle_->entry;
+    place.step = step - place_of(step);
+    run_.stand_on(place);
+    if (step > place.step) run_.advance(step - place.step);
   }
 
   std::int64_t cycle_length(const Snapshot& entry) {
@@ -115,6 +168,88 @@ class Recording {
       run_.stand_on(ahead);
     }
     return behind.step;
+  }
+
+  StateWriter followed() const {
+    StateWriter out;
+    run_.save(out);
+    return out;
+  }
+
+  // All that the rest of the run depends on, but for the rows that there are. followed: what the run itself saves.
+  void keep(std::int64_t done, const StateWriter& followed) {
+    StateWriter out;
+    out.number(kForm);
+    save(run_.snapshot(), out);
+    if (steady_) {
+      save(anchor_, out);
+      save(older_anchor_, out);
+    }
+    out.number(cycle_.has_value());
+    if (cycle_) {
+      save(cycle_->entry, out);
+      out.number(outcome_.steady_period);
+      out.number(outcome_.steady_from);
+      out.number<std::uint64_t>(cycle_->rows.size());
+      for (const auto& [key, row] : cycle_->rows) {
+        out.number(key);
+        out.number(row);
+      }
+    }
+    out.append(followed);
+    if (companion_.flow) companion_.flow->save(out);
+    SingleOutcome so_far;
+    so_far.status = Status::pending;
+    so_far.num_steps_done = done;
+    so_far.rows = row_;
+    if (!keeper_->keep(out.bytes(), so_far)) token_.request();
+  }
+
+  // On from what keep() saved.
+  Status go_on() {
+    StateReader in(keeper_->earlier());
+    StateReader::demand(in.number<std::uint32_t>() == kForm);
+    const Snapshot place = load_snapshot(in);
+    row_ = keeper_->earlier_rows();
+    const std::int64_t last = row_ > 0 ? out_.step[row_ - 1] : -1;
+    StateReader::demand(last >= -1 && last < num_steps_ && row_ == (row_ > 0 ? schedule_.count_until(last) : 0));
+    next_record_ = schedule_.at_or_after(last + 1, num_steps_);
+    if (steady_) {
+      anchor_ = load_snapshot(in);
+      older_anchor_ = load_snapshot(in);
+    }
+    if (in.number<std::uint8_t>() != 0) load_cycle(in);
+    StateReader::demand(place.step < num_steps_ && (cycle_ || place.step <= next_record_));
+    run_.load(in, out_);
+    if (companion_.flow) companion_.flow->load(in);
+    in.finish();
+    run_.stand_on(place);
+    return Status::pending;
+  }
+
+  void load_cycle(StateReader& in) {
+    cycle_.emplace();
+    cycle_->entry = load_snapshot(in);
+    outcome_.steady_period = in.number<std::int64_t>();
+    outcome_.steady_from = in.number<std::int64_t>();
+    StateReader::demand(outcome_.steady_period > 0 && next_record_ >= cycle_->entry.step);
+    for (auto left = in.number<std::uint64_t>(); left > 0; --left) {
+      const auto key = in.number<std::int64_t>(), row = in.number<std::int64_t>();
+      StateReader::demand(0 <= row && row < row_);
+      cycle_->rows.emplace(key, row);
+    }
+  }
+
+  static void save(const Snapshot& place, StateWriter& out) {
+    out.number(place.step);
+    out.vector(place.bits);
+  }
+  Snapshot load_snapshot(StateReader& in) const {
+    Snapshot place = run_.snapshot();
+    place.step = in.number<std::int64_t>();
+    in.vector(place.bits, place.bits.size());
+    StateReader::demand(place.step >= 0 && place.step <= num_steps_);
+    return place;
   }
 
   // The iterate into the next row, once.
@@ -163,7 +298,10 @@ class Recording {
   const RecordOutput& out_;
   StopToken& token_;
   Companion& companion_;
+  Keeper* const keeper_;
+  StateWriter before_;  // what the run itself saves, as it was before the last record
   Snapshot anchor_, older_anchor_;
+  std::optional<Cycle> cycle_;
   std::int64_t next_record_ = 0, row_ = 0;
   SingleOutcome outcome_;
 };
@@ -171,8 +309,8 @@ class Recording {
 }  // namespace
 
 SingleOutcome record_run(Runner& run, std::int64_t num_steps, bool steady, const Schedule& schedule,
-                         const RecordOutput& out, StopToken& token, Companion& companion) {
-  return Recording(run, num_steps, steady, schedule, out, token, companion).go();
+                         const RecordOutput& out, StopToken& token, Companion& companion, Keeper* keeper) {
+  return Recording(run, num_steps, steady, schedule, out, token, companion, keeper).go();
 }
 
 void write_eigenvalues(const RecordOutput& out, std::int64_t row, const double* values, double residual, bool converged,

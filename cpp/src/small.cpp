@@ -146,7 +146,8 @@ SingleOutcome SmallModelDoor::train(const TrainCall& call) const {
   const auto run = std::visit(
       [&](const auto& family) { return runner_family(family, prepared_.raw_fields.data(), call); }, prepared_.model);
   Companion companion{call.out.distance_to_flow ? flow_from(call.w0) : nullptr, call.time_per_step};
-  return record_run(*run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token, companion);
+  return record_run(*run, call.plan.num_steps, call.plan.stop.steady, call.schedule, call.out, call.token, companion,
+                    call.keeper);
 }
 
 std::int64_t SmallModelDoor::sweep(const std::vector<const Model*>& models, const SweepCall& call) const {

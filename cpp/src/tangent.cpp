@@ -73,15 +73,37 @@ void Tangent<T>::write(Pass<T>& pass, std::int64_t row, bool solves, const std::
 }
 
 template <class T>
+std::ptrdiff_t Tangent<T>::num_pairs() const {
+  for (const OwnQuantity& own : wanted_)
+    if (own.name == "ntk_eigs") return own.width;
+  return 1;
+}
+
+template <class T>
+Tracker& Tangent<T>::kernel() {
+  if (!kernel_) kernel_.emplace(network_.num_outputs(), static_cast<int>(num_pairs()), kernel_tol_, seed_);
+  return *kernel_;
+}
+
+template <class T>
+void Tangent<T>::save(StateWriter& out) const {
+  out.vector(v1_);
+  out.number(kernel_.has_value());
+  if (kernel_) kernel_->save(out);
+}
+
+template <class T>
+void Tangent<T>::load(StateReader& in) {
+  in.vector_or_none(v1_, static_cast<std::size_t>(network_.num_outputs()));
+  if (in.number<std::uint8_t>() != 0) kernel().load(in);
+}
+
+template <class T>
 void Tangent<T>::solve(Pass<T>& pass, std::int64_t row, const std::vector<double>& residual,
                        const std::function<bool()>& stop) {
-  const std::ptrdiff_t outputs = network_.num_outputs(), dim = network_.dim();
-  std::ptrdiff_t k = 1;
-  for (const OwnQuantity& own : wanted_)
-    if (own.name == "ntk_eigs") k = own.width;
-  if (!kernel_) kernel_.emplace(outputs, static_cast<int>(k), kernel_tol_, seed_);
+  const std::ptrdiff_t outputs = network_.num_outputs(), dim = network_.dim(), k = num_pairs();
   std::vector<T> pulled;
-  const SpectrumResult found = kernel_->solve([&](const double* U, int count, double* out) {
+  const SpectrumResult found = kernel().solve([&](const double* U, int count, double* out) {
     if (stop()) throw Stopped{};
     pulled.resize(static_cast<std::size_t>(count * dim));
     in_precision<T>(U, count * outputs, count * outputs, out, [&](const T* from, T* to) {

@@ -324,6 +324,38 @@ void Tracker::remember_explorer() {
   for (std::size_t i = 0; i < room.size(); ++i) explorer_[i] = (room[i] - shift * explorer_[i]) / size;
 }
 
+// The basis is not needed: every solve begins with an empty one.
+void Tracker::save(StateWriter& out) const {
+  out.number(random_.state());
+  out.number(warm_);
+  out.vector(top_);
+  out.number<std::uint64_t>(past_.size());
+  for (const std::vector<double>& vectors : past_) out.vector(vectors);
+  for (const std::vector<double>* values : {&errors_, &explorer_, &scout_, &companion_values_, &companions_})
+    out.vector(*values);
+  for (const int count : {since_seen_, since_deep_, deep_in_}) out.number(count);
+  for (const double value : {lowest_, ceiling_, seen_value_, drift_, smallest_}) out.number(value);
+}
+
+void Tracker::load(StateReader& in) {
+  const auto size = static_cast<std::size_t>(dim_), k = static_cast<std::size_t>(k_);
+  random_ = SplitMix64(in.number<std::uint64_t>());
+  warm_ = in.number<std::uint8_t>() != 0;
+  in.vector_or_none(top_, k * size);
+  const auto solves = in.number<std::uint64_t>();
+  StateReader::demand(solves <= kPast && (!warm_ || (solves > 0 && !top_.empty())));
+  past_.resize(solves);
+  for (std::vector<double>& vectors : past_) in.vector(vectors, k * size);
+  in.vector_or_none(errors_, k * std::size(kRules));
+  in.vector_or_none(explorer_, size);
+  StateReader::demand(!warm_ || !explorer_.empty());
+  in.vector_or_none(scout_, size);
+  in.vector_up_to(companion_values_, kCompanions);
+  in.vector(companions_, companion_values_.size() * size);
+  for (int* count : {&since_seen_, &since_deep_, &deep_in_}) *count = in.number<int>();
+  for (double* value : {&lowest_, &ceiling_, &seen_value_, &drift_, &smallest_}) *value = in.number<double>();
+}
+
 SpectrumResult Tracker::result(bool converged) {
   SpectrumResult out = unknown_spectrum(dim_, k_, matvecs_);
   if (basis_.size() < k_ || !std::isfinite(basis_.value(0))) return out;

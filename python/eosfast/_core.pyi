@@ -77,12 +77,16 @@ def train(
     time_per_step: float,
     num_threads: int,
     poll: Poll | None,
+    checkpoint: tuple[Callable[[bytes, dict[str, int]], float], float, bytes, int] | None,
 ) -> dict[str, int]:
     """One run, recorded into `out` every `steps` (an int) or at `steps` (an array).
 
     `own` are the keys of `out` that are the model's own quantities; `solve` says how eigenvalues are found: `every` so
     many steps (0 = at every record), `tol`, `seed`. `time_per_step` is that of the gradient flow that is followed for
     the distance to it. `null_norm`: length of the part of the start that `w0` leaves out.
+    `checkpoint`: whom to tell the state now and then, with what is returned at the end (it returns how many seconds to
+    wait until the next time), how many seconds to wait at first, the state to go on from (empty: the start), and how
+    many rows of `out` there are. At the end of the run the state is empty.
     Returns `status`, `num_steps_done`, `rows`, `steady_from` (-1 = not steady), `steady_period` (0 = not steady).
     """
 

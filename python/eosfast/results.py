@@ -13,6 +13,7 @@ import numpy as np
 
 from eosfast._dispatch import isa
 from eosfast._version import __version__
+from eosfast.arguments import shown
 from eosfast.datasets import Dataset
 from eosfast.remembered import Remembered
 from eosfast.value_object import ValueObject
@@ -102,6 +103,24 @@ def described(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
 
 
+def differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
+    """Return what differs between two configurations as plain JSON, one text for each."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        out = []
+        for key in dict.fromkeys([*stored, *wanted]):
+            inner = f"{name}.{key}" if name else str(key)
+            out += differences(stored.get(key), wanted.get(key), inner)
+        return out
+    return [] if _same(stored, wanted) else [f"{name} is {shown(stored)} there and {shown(wanted)} here"]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Return whether values of JSON are equal; 0.0 and -0.0 are not, since runs from there may differ."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b) and not (a == 0 and str(float(a)) != str(float(b)))
+
+
 def _made_by(value: ValueObject) -> dict[str, Any]:
     """Return the recipe of data or of a model that is drawn anew for each seed of a grid: equal arrays that were given
     are not.
@@ -152,16 +171,27 @@ class Provenance:
         load_xarray()
         self.began = time.perf_counter()
 
+    def config(self) -> dict[str, Any]:
+        """Return all arguments as plain JSON."""
+        return {name: described(value) for name, value in self.arguments.items()} | {"seed": self.seed}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides on the bits of the results, as plain JSON."""
+        return self.config() | {"eosfast_version": __version__, "isa": isa}
+
+    def wall_seconds(self) -> float:
+        """Return how long the work has taken so far."""
+        return time.perf_counter() - self.began
+
     def attrs(self) -> dict[str, Any]:
         """Return plain numbers and strings for `attrs`, the configuration as one JSON string."""
-        config = {name: described(value) for name, value in self.arguments.items()}
         return {
-            "config": json.dumps(config | {"seed": self.seed}, allow_nan=False),
+            "config": json.dumps(self.config(), allow_nan=False),
             "seed": self.seed,
             "eosfast_version": __version__,
             "isa": isa,
             "num_threads": self.num_threads,
-            "wall_seconds": time.perf_counter() - self.began,
+            "wall_seconds": self.wall_seconds(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 

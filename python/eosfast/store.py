@@ -33,7 +33,7 @@ from eosfast._dispatch import isa
 from eosfast._version import __version__
 from eosfast.arguments import shown
 from eosfast.blocks import Blocks
-from eosfast.results import LONG_NAMES, STATUS
+from eosfast.results import LONG_NAMES, STATUS, differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ class Store:
     def opened(cls, path: Path, job: Job) -> Store:
         """Open the store of this job; ValueError if it is another's."""
         attributes = attributes_of(path)
-        different = _differences(json.loads(attributes["config"]), json.loads(_config_of(job)))
+        different = differences(json.loads(attributes["config"]), json.loads(_config_of(job)))
         if different:
             raise ValueError(
                 f"store {str(path)!r} holds another sweep, nothing was changed: {'; '.join(different)}. Name another "
@@ -359,17 +359,6 @@ def _intact(file: str) -> bool:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
-    """Return what differs between two configurations, one text for each."""
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        out = []
-        for key in dict.fromkeys([*stored, *wanted]):
-            inner = f"{name}.{key}" if name else str(key)
-            out += _differences(stored.get(key), wanted.get(key), inner)
-        return out
-    return [] if stored == wanted else [f"{name} is {shown(stored)} there and {shown(wanted)} here"]
 
 
 @contextmanager

@@ -10,6 +10,7 @@
 
 #include "eosfast/config.hpp"
 #include "eosfast/dynamics/flow.hpp"
+#include "eosfast/dynamics/keeper.hpp"
 #include "eosfast/grid.hpp"
 #include "eosfast/measures.hpp"
 #include "eosfast/record.hpp"
@@ -29,7 +30,8 @@ struct TrainCall {
   const Schedule& schedule;
   const RecordOutput& out;
   StopToken& token;
-  double time_per_step;  // of the gradient flow that the run is compared with
+  double time_per_step;      // of the gradient flow that the run is compared with
+  Keeper* keeper = nullptr;  // of the checkpoint, if there is one
 };
 
 struct SweepCall {

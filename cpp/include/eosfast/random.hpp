@@ -13,6 +13,8 @@ inline namespace EOSFAST_ISA {
 class SplitMix64 {
  public:
   explicit SplitMix64(std::uint64_t seed) : state_(seed) {}
+  // The seed of the rest of the stream.
+  std::uint64_t state() const { return state_; }
 
   std::uint64_t next() {
     state_ += 0x9e3779b97f4a7c15u;

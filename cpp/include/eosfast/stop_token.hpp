@@ -23,14 +23,17 @@ class StopToken {
   // Cheap enough for every slice of a few hundred steps. `done` is what progress is counted in.
   bool poll(std::int64_t done) {
     if (!requested() && ask_ && std::this_thread::get_id() == owner_) {
-      const auto now = std::chrono::steady_clock::now();
-      if (now - last_ >= kPeriod) {
-        last_ = now;
+      now_ = std::chrono::steady_clock::now();
+      if (now_ - last_ >= kPeriod) {
+        last_ = now_;
         if (ask_(done)) stop_.store(true, std::memory_order_relaxed);
       }
     }
     return requested();
   }
+
+  // When it was polled last, by the thread that made it.
+  std::chrono::steady_clock::time_point time() const { return now_; }
 
   void request() { stop_.store(true, std::memory_order_relaxed); }
 
@@ -39,7 +42,7 @@ class StopToken {
   std::function<bool(std::int64_t)> ask_;
   std::atomic<bool> stop_{false};
   std::thread::id owner_ = std::this_thread::get_id();
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now(), now_ = last_;
 };
 
 }  // namespace EOSFAST_ISA

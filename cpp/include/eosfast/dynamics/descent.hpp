@@ -246,30 +246,43 @@ class NetworkRun final : public Runner {
     const auto stop = [this] { return token_.poll(now()); };
     write_own_quantities(network_, descent_.here(), descent_.w(), descent_.weight_norm(), out.own, row, num_threads_,
                          stop);
-    if (!tangent_) {
-      constexpr double kFinest = 100.0 * std::numeric_limits<T>::epsilon();
-      const double vector_tol = std::min(out.tol, std::max(0.1 * out.tol, kFinest));
-      tangent_.emplace(network_, zeros_, out.own, out.tol, vector_tol, out.seed);
-    }
-    tangent_->write(descent_.here(), row, solves && std::isfinite(descent_.loss()), stop);
+    tangent(out).write(descent_.here(), row, solves && std::isfinite(descent_.loss()), stop);
     if (out.wants_eigenvalues()) write_spectrum(out, row, solves);
     if (out.looks_a_step_ahead()) descent_.write_ahead(out, row);
   }
   Snapshot snapshot() const override { return descent_.snapshot(); }
   bool is_at(const Snapshot& place) const override { return descent_.is_at(place); }
   void stand_on(const Snapshot& place) override { descent_.stand_on(place); }
+  void save(StateWriter& out) const override {
+    out.number(tracker_.has_value());
+    if (tracker_) tracker_->save(out);
+    out.number(tangent_.has_value());
+    if (tangent_) tangent_->save(out);
+  }
+  void load(StateReader& in, const RecordOutput& out) override {
+    if (in.number<std::uint8_t>() != 0) tracker(out).load(in);
+    if (in.number<std::uint8_t>() != 0) tangent(out).load(in);
+  }
 
  private:
+  Tracker& tracker(const RecordOutput& out) {
+    if (!tracker_) tracker_.emplace(dim(), static_cast<int>(std::min<std::ptrdiff_t>(out.k, dim())), out.tol, out.seed);
+    return *tracker_;
+  }
+  Tangent<T>& tangent(const RecordOutput& out) {
+    constexpr double kFinest = 100.0 * std::numeric_limits<T>::epsilon();
+    const double vector_tol = std::min(out.tol, std::max(0.1 * out.tol, kFinest));
+    if (!tangent_) tangent_.emplace(network_, zeros_, out.own, out.tol, vector_tol, out.seed);
+    return *tangent_;
+  }
   void write_spectrum(const RecordOutput& out, std::int64_t row, bool solves) {
     if (!solves || !std::isfinite(descent_.loss())) return write_no_eigenvalues(out, row);
-    const int k = static_cast<int>(std::min<std::ptrdiff_t>(out.k, dim()));
-    if (!tracker_) tracker_.emplace(dim(), k, out.tol, out.seed);
     const SymmetricProducts products = [this](const double* V, int count, double* to) {
       if (token_.poll(now())) throw Interrupted{};
       hessian_products(descent_.here(), dim(), V, count, to);
     };
     try {
-      SpectrumResult found = tracker_->solve(products);
+      SpectrumResult found = tracker(out).solve(products);
       with_zeros(found, zeros_, out.k);
       write_eigenvalues(out, row, found.values.data(), found.residuals[0], found.converged[0], found.matvecs);
     } catch (const Interrupted&) {

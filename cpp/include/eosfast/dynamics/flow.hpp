@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "eosfast/dynamics/saved_state.hpp"
 #include "eosfast/record.hpp"
 #include "eosfast/stop_token.hpp"
 
@@ -29,6 +30,9 @@ class Flow {
   virtual FlowStatus advance(double time, StopToken& token) = 0;
   virtual const double* w() const = 0;
   virtual std::int64_t num_steps() const = 0;
+  // All that its future depends on.
+  virtual void save(StateWriter& out) const = 0;
+  virtual void load(StateReader& in) = 0;
 };
 
 struct FlowCall {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "eosfast/dynamics/flow.hpp"
@@ -26,6 +27,8 @@ class NetworkFlow final : public Flow {
   FlowStatus advance(double time, StopToken& token) override;
   const double* w() const override { return w_.data(); }
   std::int64_t num_steps() const override { return num_steps_; }
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
   std::int64_t num_gradients() const { return num_gradients_; }
   // Before the first step, or nothing.
@@ -39,6 +42,11 @@ class NetworkFlow final : public Flow {
  private:
   using Vector = std::vector<double>;
 
+  // What an attempted step may have changed before it is stopped.
+  auto decisions() {
+    return std::tie(h_, held_, num_steps_, num_gradients_, chebyshev_, next_look_, wait_, gradients_before_, since_,
+                    sharpness_, top_);
+  }
   void slope_at(const Vector& w, Vector& f);
   double first_step();
   // With step size h: the new w into next_, the mean square of its error in units of the tolerance is returned.

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "eosfast/dynamics/flow.hpp"
+#include "eosfast/dynamics/keeper.hpp"
+#include "eosfast/dynamics/saved_state.hpp"
 #include "eosfast/record.hpp"
 #include "eosfast/stop_token.hpp"
 
@@ -42,6 +44,9 @@ class Runner {
   virtual Snapshot snapshot() const = 0;
   virtual bool is_at(const Snapshot& place) const = 0;  // bitwise, the step apart
   virtual void stand_on(const Snapshot& place) = 0;
+  // What later rows depend on besides the iterates: eigenvectors that are followed.
+  virtual void save(StateWriter&) const {}
+  virtual void load(StateReader&, const RecordOutput&) {}
 };
 
 // The gradient flow from the same start, if the distance to it is asked for: it is at time_per_step t when the run is
@@ -51,8 +56,9 @@ struct Companion {
   double time_per_step;
 };
 
+// keeper: null if there is no checkpoint.
 SingleOutcome record_run(Runner& run, std::int64_t num_steps, bool steady, const Schedule& schedule,
-                         const RecordOutput& out, StopToken& token, Companion& companion);
+                         const RecordOutput& out, StopToken& token, Companion& companion, Keeper* keeper);
 
 // The eigenvalues of a row, or what stands where they were not solved for.
 void write_eigenvalues(const RecordOutput& out, std::int64_t row, const double* values, double residual, bool converged,

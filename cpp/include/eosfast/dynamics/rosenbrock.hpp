@@ -47,6 +47,9 @@ class Rosenbrock {
   FlowStatus verdict(int i) const { return verdicts_[i]; }
   std::int64_t num_steps(int i) const { return static_cast<std::int64_t>(lane(num_steps_, i)); }
   void copy_w(int i, double* out) const;
+  // Where lane i is, but for its target.
+  void save(int i, StateWriter& out) const;
+  void load(int i, StateReader& in);
 
  private:
   void first_step();

@@ -36,7 +36,13 @@ class Tangent {
   // and where `stop`, which is asked before each product, ends it.
   void write(Pass<T>& pass, std::int64_t row, bool solves, const std::function<bool()>& stop);
 
+  // All that later rows depend on.
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
+
  private:
+  std::ptrdiff_t num_pairs() const;
+  Tracker& kernel();
   bool wants(std::string_view name) const;
   bool wants_top_mode() const { return wants("z1") || wants("q1_max") || wants("q1_min"); }
   void put(std::string_view name, std::int64_t row, const std::vector<double>& values) const;

@@ -10,6 +10,7 @@
 #include <deque>
 #include <vector>
 
+#include "eosfast/dynamics/saved_state.hpp"
 #include "eosfast/random.hpp"
 #include "eosfast/spectrum/ritz.hpp"
 
@@ -30,6 +31,10 @@ class Tracker {
 
   // The k largest eigenvalues of the next matrix of the trajectory.
   SpectrumResult solve(const SymmetricProducts& products);
+
+  // All that later solves depend on, between two of them.
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
 
  private:
   SpectrumResult cold(const SymmetricProducts& products);
