@@ -100,10 +100,10 @@ class LinearNetwork(LargeModel):
                 f"target of LinearNetwork must have shape {ends[::-1]} for widths={self.widths}, "
                 f"got {self.target.shape}"
             )
-        if self.data is not None and (self.data.d, _targets(self.data).shape[1]) != ends:
+        if self.data is not None and (self.data.d, self.data.y.reshape(self.data.n, -1).shape[1]) != ends:
             raise ValueError(
                 f"data of LinearNetwork must have {ends[0]} coordinates and {ends[1]} outputs for "
-                f"widths={self.widths}, got {self.data.d} and {_targets(self.data).shape[1]}"
+                f"widths={self.widths}, got {self.data.d} and {self.data.y.reshape(self.data.n, -1).shape[1]}"
             )
 
     def __repr__(self) -> str:
@@ -151,10 +151,9 @@ class LinearNetwork(LargeModel):
         sharpness where the gradient flow from the present iterate ends (Kreisler, Nacson, Soudry, Carmon 2023, arXiv
         2305.13064).
 
-        The flow is integrated as `gradient_flow` does it, relative tolerance 1e-8, until a Newton step (by conjugate
-        gradients) shorter than 1e-6 of the weights leads to the minimum; the value is good to about 1e-6. That takes,
-        at every record, a thousand gradients or 25 times the ratio of the largest to the smallest nonzero eigenvalue
-        there, if that is more. NaN if 300,000 do not suffice, or if the flow ends in a saddle, above the least loss.
+        The flow is integrated as `gradient_flow` does it, to 1e-8, until a Newton step shorter than 1e-6 of the weights
+        leads to the minimum; the value is good to about 1e-6. It costs some thousand gradients at every record. NaN if
+        300,000 do not suffice, or if the flow ends in a saddle.
         """
         return (*super().quantities, "gfs_sharpness")
 
@@ -344,7 +343,7 @@ class LinearNetwork(LargeModel):
     @property
     def _outputs(self) -> NDArray[np.float64]:
         """Y' (n, d_N)."""
-        return _targets(self.data) if self.data is not None else np.asarray(self.target).T
+        return self.data.y.reshape(self.data.n, -1) if self.data is not None else np.asarray(self.target).T
 
     @property
     def _root(self) -> NDArray[np.float64]:
@@ -390,13 +389,9 @@ class LinearNetwork(LargeModel):
             "widths": np.array(self.widths, dtype=np.float64),
             "loss_scale": float(self.loss_scale),
             "X": np.empty((0, self.widths[0])) if self.data is None else self.data.X,
-            "y": self.target if self.data is None else _targets(self.data),
+            "y": self.target if self.data is None else self.data.y.reshape(self.data.n, -1),
         }
         return core.model("LinearNetwork", config)
-
-
-def _targets(data: Dataset) -> NDArray[np.float64]:
-    return data.y.reshape(data.n, -1)
 
 
 def _product(weights: list[NDArray[np.float64]], inputs: int) -> NDArray[np.float64]:
