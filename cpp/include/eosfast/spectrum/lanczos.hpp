@@ -47,5 +47,17 @@ struct SpectrumResult {
 SpectrumResult lanczos(std::ptrdiff_t dim, const SymmetricProducts& products, const LanczosOptions& options,
                        const double* v0, const std::function<bool()>& stop);
 
+// Of the k largest eigenvalues of a reduced Hessian, those of the whole one, which has `zeros` zeros besides.
+inline void with_zeros(SpectrumResult& found, std::ptrdiff_t zeros, int k) {
+  if (zeros == 0 || found.values.empty() || !(found.values[0] == found.values[0])) return;
+  const auto negative = std::find_if(found.values.begin(), found.values.end(), [](double x) { return x < 0.0; });
+  const auto at = negative - found.values.begin();
+  const auto count = static_cast<std::size_t>(std::min<std::ptrdiff_t>(zeros, k - at));
+  found.values.insert(found.values.begin() + at, count, 0.0);
+  found.residuals.insert(found.residuals.begin() + at, count, 0.0);
+  found.converged.insert(found.converged.begin() + at, count, true);
+  found.values.resize(static_cast<std::size_t>(k));
+}
+
 }  // namespace EOSFAST_ISA
 }  // namespace eosfast
