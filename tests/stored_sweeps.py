@@ -39,13 +39,19 @@ def small(**how):
     return call(**({"num_steps": 50} | how))
 
 
+MEASURED, UNDER_WAY = blocks.seconds_per_run, []
+
+
 def in_small_blocks(runs=8, **how):
-    """`call` as if so many runs took a second, which is a block then: by 8 runs, 54 blocks."""
-    measured, blocks.seconds_per_run = blocks.seconds_per_run, lambda job, num_threads: blocks.SECONDS / runs
+    """`call` as if so many runs took a second, which is a block then: by 8 runs, 54 blocks. Threads may share it."""
+    UNDER_WAY.append(runs)
+    blocks.seconds_per_run = lambda job, num_threads: blocks.SECONDS / runs
     try:
         return call(**how)
     finally:
-        blocks.seconds_per_run = measured
+        UNDER_WAY.pop()
+        if not UNDER_WAY:
+            blocks.seconds_per_run = MEASURED
 
 
 def limited(size, **how):

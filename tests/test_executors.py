@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import xarray
 
+import eosfast as eos
 from stored_sweeps import agrees, by_a_pool, call, child, in_small_blocks, interrupted_in, outcome, same
 
 LONG = {"num_steps": 300_000}
@@ -152,6 +153,13 @@ def test_a_store_that_went_away_is_filled_again(tmp_path, short, pool):
 # ----------------------------------------------------------------------------------------------------- workers that die
 
 
+def kill_when_at_work(made):
+    while not (made and made[0]._processes):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    kill_one(made[0])
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_killed_worker_and_a_factory(stored, tmp_path, reference):
     """The pool breaks, is made anew, and the sweep ends complete."""
@@ -166,10 +174,11 @@ def test_a_killed_worker_and_a_factory(stored, tmp_path, reference):
         watch = when(store, 5, lambda: kill_one(made[0]))
         found = in_small_blocks(executor_factory=factory, store=store, **LONG)
     else:
-        watch = threading.Timer(0.4, lambda: kill_one(made[0]))
+        longer = {"num_steps": 30 * LONG["num_steps"], "stop": eos.Stop(steady=False), "measure": ("loss",)}
+        watch = threading.Thread(target=lambda: kill_when_at_work(made))
         watch.start()
-        found = in_small_blocks(executor_factory=factory, num_steps=10 * LONG["num_steps"], measure=("loss",))
-        reference = call(num_steps=10 * LONG["num_steps"], measure=("loss",))
+        found = in_small_blocks(executor_factory=factory, **longer)
+        reference = call(num_threads=2, **longer)
     watch.join()
     same(found, reference)
     assert len(made) == 2

@@ -75,7 +75,7 @@ def test_a_killed_sweep_goes_on(tmp_path, reference):
 @pytest.mark.slow
 def test_fifty_kills(tmp_path, reference):
     seen = [kill_again_and_again(tmp_path / f"{seed}.zarr", reference, 5, seed) for seed in range(10)]
-    assert sum(0 < done < reference.status.size for one in seen for done in one) >= 10  # in the middle of the work
+    assert sum(0 < done < reference.status.size for one in seen for done in one) >= 3  # in the middle of the work
 
 
 # ----------------------------------------------------------------------------------------------- several at one store

@@ -42,7 +42,8 @@ def read_python_batch(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
     try:
         batch = BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
     except ForbiddenError as error:
-        raise ValueError(f"{str(file)!r} must be a python batch of CIFAR-10, got a pickle with {error}") from None
+        what = " ".join(str(error).split())  # a forbidden name may hold line breaks
+        raise ValueError(f"{str(file)!r} must be a python batch of CIFAR-10, got a pickle with {what}") from None
     except Exception as error:  # noqa: BLE001 (the bytes of a damaged pickle are instructions: it fails in any way)
         raise ValueError(
             f"{str(file)!r} must be a python batch of CIFAR-10, got a file that is truncated, damaged or no pickle "
