@@ -84,7 +84,12 @@ def chunk_of(shape: tuple[int, ...], runs: int) -> tuple[int, ...]:
 
 def layout(job: Job, num_threads: int) -> Blocks:
     """Return the blocks for a job whose blocks are done by `num_threads` threads each."""
-    return blocks_of(job.shape, seconds_per_run(job, num_threads), len(job.variables()), job.bytes_per_run())
+    return layout_for(job, seconds_per_run(job, num_threads))
+
+
+def layout_for(job: Job, seconds: float) -> Blocks:
+    """Return the blocks for a job whose runs take so many seconds each."""
+    return blocks_of(job.shape, seconds, len(job.variables()), job.bytes_per_run())
 
 
 def blocks_of(shape: tuple[int, ...], seconds: float, variables: int, num_bytes: int) -> Blocks:

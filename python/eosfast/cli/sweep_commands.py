@@ -172,10 +172,10 @@ class _Signals:
 
 
 def _forecast(job: Job, num_threads: int, part: tuple[int, int]) -> str:
-    from eosfast.blocks import layout, seconds_per_run
+    from eosfast.blocks import layout_for, seconds_per_run
 
-    blocks = layout(job, num_threads)
     each = seconds_per_run(job, num_threads)
+    blocks = layout_for(job, each)
     mine = range(part[0], len(blocks), part[1])
     runs = sum(map(blocks.runs_in, mine))
     lines = {
