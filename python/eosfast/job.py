@@ -15,7 +15,7 @@ from eosfast._dispatch import core
 from eosfast.arguments import Integer
 from eosfast.grid import read_grid
 from eosfast.resources import require_memory
-from eosfast.results import PENDING, described, parameter_labels
+from eosfast.results import PENDING, configuration, parameter_labels
 from eosfast.runs import Box, Runs
 from eosfast.stop import rules
 from eosfast.train import LARGEST_NUM_STEPS, checked_model, checked_optimizer, checked_stop
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ALWAYS = {"status": np.int8, "num_steps_done": np.int64}
+ALWAYS = ("status", "num_steps_done")
 
 Region = tuple[slice, ...]
 Arrays = dict[str, "NDArray[Any]"]
@@ -128,7 +128,7 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """Return what identifies the results, as plain JSON."""
-        return {name: described(value) for name, value in self.arguments().items()} | {"seed": self.seed}
+        return configuration(self.arguments(), self.seed)
 
     def threshold(self) -> dict[str, float]:
         """Return the attribute ``threshold``, if it is the same for all runs."""

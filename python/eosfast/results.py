@@ -103,6 +103,11 @@ def described(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else repr(value)
 
 
+def configuration(arguments: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return all arguments of a call as plain JSON."""
+    return {name: described(value) for name, value in arguments.items()} | {"seed": seed}
+
+
 def differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
     """Return what differs between two configurations as plain JSON, one text for each."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
@@ -173,7 +178,7 @@ class Provenance:
 
     def config(self) -> dict[str, Any]:
         """Return all arguments as plain JSON."""
-        return {name: described(value) for name, value in self.arguments.items()} | {"seed": self.seed}
+        return configuration(self.arguments, self.seed)
 
     def identity(self) -> dict[str, Any]:
         """Return what decides on the bits of the results, as plain JSON."""
