@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from eosfast.arguments import Flag
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from eosfast.papers.check import Check
 
 Item = TypeVar("Item")
 
@@ -18,6 +20,11 @@ def finished(result: xr.Dataset) -> xr.Dataset:
     if result.attrs["status"] == "interrupted":
         raise KeyboardInterrupt
     return result
+
+
+def computed(rows: Sequence[Callable[[], list[Check]]], progress: bool) -> list[Check]:
+    """Return the checks of all groups, each computed anew, with a bar for the groups if ``progress``."""
+    return [check for row in tracked(rows, progress, "checks") for check in row()]
 
 
 def tracked(items: Sequence[Item], progress: bool, description: str) -> Iterable[Item]:

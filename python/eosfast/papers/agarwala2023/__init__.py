@@ -71,9 +71,9 @@ def verify(progress: bool = False) -> list[Check]:
         A1 to A10 (one data point), A11 to A15 and A18 (random models), A16 and A17 (the top mode of a random model and
         of a network on digits).
     """
-    from eosfast.papers.runs import tracked
+    from eosfast.papers.runs import computed
 
     from . import datum_checks, random_checks
 
     rows = (*datum_checks.ROWS, *random_checks.ROWS)
-    return [check for row in tracked(rows, progress, "checks") for check in row()]
+    return computed(rows, progress)

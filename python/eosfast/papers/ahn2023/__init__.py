@@ -58,9 +58,9 @@ def verify(progress: bool = False) -> list[Check]:
         S1 to S11 (single neuron), M1 to M7 (mean model), N1 to N8 (ReLU network, on the paper's d = 200, n = 300,
         signal 3).
     """
-    from eosfast.papers.runs import tracked
+    from eosfast.papers.runs import computed
 
     from . import network_checks, neuron_checks
 
     rows = (*neuron_checks.ROWS, *network_checks.ROWS)
-    return [check for row in tracked(rows, progress, "checks") for check in row()]
+    return computed(rows, progress)

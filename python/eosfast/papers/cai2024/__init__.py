@@ -90,9 +90,9 @@ def verify(progress: bool = False) -> list[Check]:
         theorem 4.3), C19 to C24 and C27 (XOR), C25 and C26 (single neurons), C28 (the exponential loss), C29 (a
         cascade).
     """
-    from eosfast.papers.runs import tracked
+    from eosfast.papers.runs import computed
 
     from . import logistic_checks, theorem_checks, xor_checks
 
     rows = (*theorem_checks.ROWS, *logistic_checks.ROWS, *xor_checks.ROWS)
-    return [check for row in tracked(rows, progress, "checks") for check in row()]
+    return computed(rows, progress)

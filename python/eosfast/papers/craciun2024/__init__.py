@@ -58,10 +58,9 @@ def verify(progress: bool = False) -> list[Check]:
         B1, B2, B13, B14 (minima and their spectra), B3 to B5 (which starts converge, and where to), B6 (the ellipse of
         bounded starts), B7 to B11 (beyond the critical step size), B12 (one run against gradient flow).
     """
-    from eosfast.papers.runs import tracked
+    from eosfast.papers.runs import computed
 
     from . import matrix_checks, scalar_checks
 
     rows = (*matrix_checks.ROWS, *scalar_checks.ROWS)
-    checks = [check for row in tracked(rows, progress, "checks") for check in row()]
-    return sorted(checks, key=lambda check: (int("".join(filter(str.isdigit, check.id))), check.id))
+    return sorted(computed(rows, progress), key=lambda check: (int("".join(filter(str.isdigit, check.id))), check.id))
