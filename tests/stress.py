@@ -207,8 +207,8 @@ def chunks(store):
 
 
 def stress(folder, seconds, pause, seed, log, say=print):
-    """Attack a sweep that is `seconds` of work for one thread, every `pause` seconds or so, until it is complete; compare
-    it; return how often what happened.
+    """Attack a sweep that is `seconds` of work for one thread, every `pause` seconds or so, until it is complete; then
+    compare it. Return how often what happened.
     """
     chance, counts, store = random.Random(seed), Counter(), folder / "sweep.zarr"
     rows, began, before, damaged = rows_for(seconds), time.monotonic(), {}, set()

@@ -300,6 +300,11 @@ def test_dask(stored, tmp_path, cluster, short):
 
 
 @pytest.mark.slow
+def test_dask_with_large_data(cluster):
+    same(in_small_blocks(runs=1, executor=cluster.get_executor(), **MUCH_DATA), call(**MUCH_DATA))
+
+
+@pytest.mark.slow
 def test_dask_loses_a_worker(tmp_path, cluster, reference):
     store, before = tmp_path / "sweep.zarr", cluster.run(os.getpid)
     victim = next(iter(before.values()))
@@ -311,6 +316,62 @@ def test_dask_loses_a_worker(tmp_path, cluster, reference):
 
 
 # -------------------------------------------------------------------------------------------------------------- the job
+
+RNG = np.random.default_rng(0)
+MUCH_DATA = {
+    "model": eos.LogisticRegression(eos.Dataset(RNG.standard_normal((200, 300)), np.sign(RNG.standard_normal(200)))),
+    "grid": {"lr": np.linspace(0.1, 2.0, 60)},
+    "w0": None,
+    "measure": ("loss",),
+    "num_steps": 3,
+}
+
+
+class Weighing(ProcessPoolExecutor):
+    """Knows how many bytes it has sent."""
+
+    sent = 0
+
+    def submit(self, function, /, *arguments):
+        self.sent += len(pickle.dumps(arguments))
+        return super().submit(function, *arguments)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_large_data_travel_once_to_each_worker(stored, tmp_path):
+    """60 blocks by two workers: at most what is handed out before the first answers carries the data."""
+    store = {"store": tmp_path / "sweep.zarr"} if stored else {}
+    with Weighing(2, mp_context=multiprocessing.get_context("forkserver")) as crew:
+        found = in_small_blocks(runs=1, executor=crew, **store, **MUCH_DATA)
+        first, size = crew.sent, 8 * 200 * 300
+        same(found, call(**MUCH_DATA))
+        assert size < first < 9 * size
+        same(
+            in_small_blocks(runs=1, executor=crew, **MUCH_DATA | {"num_steps": 4}), call(**MUCH_DATA | {"num_steps": 4})
+        )
+
+
+def test_new_workers_get_large_data_again(tmp_path):
+    made = []
+
+    def factory():
+        made.append(processes("forkserver"))
+        return made[-1]
+
+    store, work = tmp_path / "sweep.zarr", MUCH_DATA | {"num_steps": 2000}
+    watch = when(store, 5, lambda: kill_one(made[0]))
+    same(in_small_blocks(runs=1, executor_factory=factory, store=store, **work), call(**work))
+    watch.join()
+    assert len(made) == 2
+
+
+def test_large_data_of_two_sweeps_by_the_same_workers():
+    """Each of them displaces the other's job in the workers, again and again."""
+    other = MUCH_DATA | {"num_steps": 4}
+    with ThreadPoolExecutor(2) as crew, ThreadPoolExecutor(2) as callers:
+        calls = [callers.submit(in_small_blocks, runs=1, executor=crew, **one) for one in (MUCH_DATA, other)]
+        for made, work in zip(calls, (MUCH_DATA, other), strict=True):
+            same(made.result(), call(**work))
 
 
 def test_what_travels_is_small():

@@ -1,7 +1,8 @@
 """Who does the blocks of a sweep: this process, with its threads, or any `concurrent.futures.Executor`.
 
 What travels to another process is the job, as plain values, and the path of the store, which the worker itself fills;
-without a store, the results of the block travel back.
+without a store, the results of the block travel back. A job with much data travels once to each worker: the others of
+its blocks name it by its digest, and a worker that does not have it asks.
 """
 
 from __future__ import annotations
@@ -40,8 +41,14 @@ if TYPE_CHECKING:
 MOST_REBUILDS = 3
 """So often in a row an executor that breaks before it finished a block is made anew."""
 
-PAYLOAD_BYTES = 2**28
-"""Jobs under way in an executor of unknown size, as bytes, at most."""
+SMALL_BYTES = 2**16
+"""A job that is pickled into at most so many goes with every block."""
+
+BYTES_UNDER_WAY = 2**28
+"""Larger ones are on their way at the same time as often as this allows, and once at least."""
+
+DONE, INTERRUPTED, UNKNOWN = "done", "interrupted", "unknown job"
+"""What a worker says of a block."""
 
 
 def here(
@@ -77,11 +84,12 @@ class Elsewhere:
     """Blocks done by an executor."""
 
     def __init__(self, job: Job, blocks: Blocks, store: Store | None, num_threads: int) -> None:
-        payload = pickle.dumps((job, blocks), protocol=5)
+        self.payload = pickle.dumps((job, blocks), protocol=5)
+        self.small = len(self.payload) <= SMALL_BYTES
         self.blocks, self.store = blocks, store
         where = str(store.path) if store else None
         # A task of its own for each call: Dask keeps what it has done, and the store may be gone since.
-        self.task = (payload, hashlib.sha256(payload).hexdigest(), where, num_threads, isa, uuid.uuid4().hex)
+        self.task = (hashlib.sha256(self.payload).hexdigest(), where, num_threads, isa, uuid.uuid4().hex)
 
     def go(
         self,
@@ -130,36 +138,56 @@ class Elsewhere:
         self, crew: Executor, left: deque[int], stopping: Callable[[], bool]
     ) -> Iterator[tuple[int, Arrays | None]]:
         """Yield finished blocks as they come, and take them from `left`."""
-        waiting, under_way = deque(left), dict[Future[Any], int]()
+        waiting, asking, under_way = deque(left), deque[int](), dict[Future[Any], int]()
+        sent = set[Future[Any]]()  # those that carry a large job
+        most_sent = max(1, BYTES_UNDER_WAY // len(self.payload))
         ended = SimpleQueue[Future[Any]]()  # `wait` would look at all of them each time
-        window = self._window(crew)
+        num_blocks = len(left)
+
+        def hand_out() -> bool:
+            if asking and len(sent) < most_sent:
+                block, payload = asking.popleft(), self.payload
+            elif waiting and len(under_way) + len(asking) < self._window(crew, num_blocks - len(left)):
+                block, payload = waiting.popleft(), self.payload if self.small else b""
+            else:
+                return False
+            future = crew.submit(do_block, block, payload, *self.task)
+            under_way[future] = block
+            if payload and not self.small:
+                sent.add(future)
+            future.add_done_callback(ended.put)
+            return True
+
         try:
-            while under_way or (waiting and not stopping()):
-                while waiting and len(under_way) < window and not stopping():
-                    block = waiting.popleft()
-                    future = crew.submit(do_block, block, *self.task)
-                    under_way[future] = block
-                    future.add_done_callback(ended.put)
+            while under_way or ((waiting or asking) and not stopping()):
+                while not stopping() and hand_out():
+                    pass
                 try:
                     future = ended.get(timeout=0.2)
                 except Empty:
                     continue
                 block = under_way.pop(future)
-                finished, arrays = future.result()
-                if not finished:
+                sent.discard(future)
+                outcome, arrays = future.result()
+                if outcome == INTERRUPTED:
                     raise KeyboardInterrupt
+                if outcome == UNKNOWN:
+                    asking.append(block)
+                    continue
                 left.remove(block)
                 yield block, arrays
         finally:
             for future in under_way:
                 future.cancel()
 
-    def _window(self, crew: Executor) -> int:
-        """Blocks that are handed out at a time."""
+    def _window(self, crew: Executor, finished: int) -> int:
+        """Blocks that are handed out at a time: not many at once to an unknown number of workers that will all ask for
+        a large job.
+        """
         workers = getattr(crew, "_max_workers", None)
         if isinstance(workers, int):
             return 4 * workers
-        return max(64, min(4096, PAYLOAD_BYTES // len(self.task[0])))
+        return 4096 if self.small else min(4096, 64 + 2 * finished)
 
     def _broken(self, error: BrokenExecutor, left: int, once: bool) -> str:
         what = f"the executor broke with {left} of {len(self.blocks)} blocks left ({type(error).__name__}: {error})"
@@ -178,8 +206,8 @@ _LATEST: list[tuple[str, Job, Blocks]] = []
 
 def do_block(
     block: int, payload: bytes, digest: str, store: str | None, num_threads: int, wanted_isa: str, _call: str
-) -> tuple[bool, Arrays | None]:
-    """Do a block, in whatever process this is; return whether it was finished, and its results if there is no store."""
+) -> tuple[str, Arrays | None]:
+    """Do a block, in whatever process this is; return what became of it, and its results if there is no store."""
     if isa != wanted_isa:
         raise RuntimeError(
             f"this worker would run eosfast for {isa!r}, the others for {wanted_isa!r}, and the last bits may differ: "
@@ -187,19 +215,21 @@ def do_block(
         )
     latest = next(iter(_LATEST), None)  # one look: other threads may replace it
     if latest is None or latest[0] != digest:
+        if not payload:
+            return UNKNOWN, None
         latest = (digest, *pickle.loads(payload))  # from the process that owns the executor
         _LATEST[:] = [latest]
     _, job, blocks = latest
     filled = Store(Path(store), job, blocks) if store else None
     if filled and filled.done(block):  # an engine may do a block twice
-        return True, None
+        return DONE, None
     arrays, interrupted = job.run(blocks.region(block), num_threads)
     if interrupted:
-        return False, None
+        return INTERRUPTED, None
     if filled is None:
-        return True, arrays
+        return DONE, arrays
     filled.write(block, arrays)
-    return True, None
+    return DONE, None
 
 
 @dataclass(frozen=True)
