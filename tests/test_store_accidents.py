@@ -18,6 +18,7 @@ from hypothesis import given, strategies as st
 
 import eosfast as eos
 from eosfast import blocks
+from sanitizers import not_under
 from stored_sweeps import (
     FORKED,
     agrees,
@@ -305,6 +306,7 @@ def test_blocks_of_a_huge_sweep(shape, seconds, least, most):
     assert math.prod(found.chunk) * 49 <= 2**26
 
 
+@not_under("address", "thread", reason="memory is also that of the sanitizer")
 @pytest.mark.slow
 @pytest.mark.parametrize("grid", ["square", "line"])
 def test_memory_is_that_of_a_block(grid, tmp_path):
