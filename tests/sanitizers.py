@@ -1,4 +1,4 @@
-"""Whether the core under test was compiled with sanitizers (presets `sanitize` and `tsan`), and what that changes for tests.
+"""Whether the core under test was compiled with sanitizers (presets `sanitize`, `tsan`), and what that changes here.
 
 Sanitised code is up to twenty times slower and takes memory for itself: times get more room, and a test of memory is
 skipped by name, with the reason.

@@ -14,8 +14,8 @@ from hypothesis import given, settings, strategies as st
 
 import eosfast as eos
 from interruption import words_after_ctrl_c
-from sanitizers import not_under
 from reference import DATA, steps_of_the_core
+from sanitizers import not_under
 from sweep_reference import ALL_MEASURES, SPACE, START, STATUS, bits, measured
 
 MODELS = [
