@@ -1,11 +1,13 @@
 # For developers, without pip: `cmake --workflow --preset sanitize` builds, installs an importable package under the build directory, and
 # runs the tests on it, in the Python environment that is active.
 
+set(EOSFAST_TESTS "" CACHE STRING "Which tests to run, as pytest's -m (empty: all)")
+
 install(DIRECTORY python/eosfast DESTINATION . PATTERN __pycache__ EXCLUDE PATTERN "*.so" EXCLUDE)  # modules of other builds lie there
 enable_testing()
 add_test(NAME install COMMAND "${CMAKE_COMMAND}" --install "${PROJECT_BINARY_DIR}" --prefix "${PROJECT_BINARY_DIR}/site")
 set_tests_properties(install PROPERTIES FIXTURES_SETUP site)
-add_test(NAME pytest COMMAND "${Python_EXECUTABLE}" -m pytest WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+add_test(NAME pytest COMMAND "${Python_EXECUTABLE}" -m pytest -m "${EOSFAST_TESTS}" WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
 set(environment "PYTHONPATH=${PROJECT_BINARY_DIR}/site")
 
 # ------------------------------------------------------------------------------------------------------------- sanitizers
@@ -42,12 +44,12 @@ if(runtime)
       "LD_PRELOAD=${path}"
       "ASAN_OPTIONS=${options}:detect_leaks=0"  # the interpreter leaks by design
       "UBSAN_OPTIONS=${options}:print_stacktrace=1"
-      "TSAN_OPTIONS=${options}:ignore_noninstrumented_modules=1")  # what the interpreter and NumPy do among themselves
+      "TSAN_OPTIONS=${options}:ignore_noninstrumented_modules=1:die_after_fork=0")  # the interpreter, NumPy; Dask forks with threads
   if(runtime STREQUAL "tsan")
     # Archer, a part of LLVM's OpenMP runtime, tells what that orders; without it every parallel region looks like a race.
     cmake_path(GET OpenMP_omp_LIBRARY PARENT_PATH openmp_dir)
     find_file(EOSFAST_ARCHER libarcher.so HINTS "${openmp_dir}" REQUIRED)
-    list(APPEND environment "OMP_TOOL_LIBRARIES=${EOSFAST_ARCHER}")
+    list(APPEND environment "OMP_TOOL_LIBRARIES=${EOSFAST_ARCHER}" "OPENBLAS_NUM_THREADS=1")  # so that most forks have one thread
   endif()
 
   add_test(NAME reports_folder COMMAND sh -c "rm -rf '${reports}' && mkdir '${reports}'")
