@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -98,6 +99,7 @@ def interrupted(**how):
         raise KeyboardInterrupt
 
     call(num_steps=5)  # loads what a sweep loads
+    importlib.import_module("zarr")
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     signal.setitimer(signal.ITIMER_REAL, 0.5)
