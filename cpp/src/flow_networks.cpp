@@ -245,8 +245,9 @@ void NetworkFlow<T>::load(StateReader& in) {
   for (double* value : {&time_, &h_, &since_, &sharpness_}) *value = in.number<double>();
   for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.flag();
   for (std::int64_t* count : {&num_steps_, &num_gradients_, &next_look_, &wait_, &gradients_before_})
-    *count = in.number<std::int64_t>();
-  verdict_ = in.number<FlowStatus>();
+    *count = in.count();
+  StateReader::demand(std::isfinite(sharpness_));
+  verdict_ = load_flow_status(in);
 }
 
 template <class T>
