@@ -246,7 +246,7 @@ void NetworkFlow<T>::load(StateReader& in) {
   for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.flag();
   for (std::int64_t* count : {&num_steps_, &num_gradients_, &next_look_, &wait_, &gradients_before_})
     *count = in.count();
-  StateReader::demand(std::isfinite(sharpness_));
+  StateReader::demand(std::isfinite(sharpness_) && wait_ > 0);
   verdict_ = load_flow_status(in);
 }
 
