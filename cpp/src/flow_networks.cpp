@@ -146,7 +146,7 @@ double NetworkFlow<T>::estimated_sharpness(const std::function<bool()>& stop) {
   SpectrumResult found = lanczos(dim, products, options, top_.empty() ? nullptr : top_.data(), nullptr);
   if (!std::isfinite(found.values[0])) return 0.0;
   top_ = std::move(found.vectors);
-  return found.values[0];
+  return std::max(found.values[0], 0.0);  // what is not convex anywhere bounds no step
 }
 
 template <class T>
