@@ -146,8 +146,8 @@ bool RowSpace::cholesky_twice() {
   return true;
 }
 
-// Gram and Schmidt, each row as often as it takes: one that keeps its length when the others' parts are taken away is
-// orthogonal to them. One of which nothing but rounding is left may point anywhere else.
+// Gram and Schmidt, each row twice or as often as it takes: one that keeps its length when the others' parts are taken
+// away again is orthogonal to them. One of which nothing but rounding is left may point anywhere else.
 void RowSpace::gram_schmidt() {
   for (std::ptrdiff_t from = 0; from < size(); from += kRowBlock) {
     const std::ptrdiff_t to = std::min(from + kRowBlock, size());
@@ -156,19 +156,20 @@ void RowSpace::gram_schmidt() {
     for (std::ptrdiff_t i = from; i < to; ++i) length[static_cast<std::size_t>(i - from)] = norm(i);
     subtract(from, to, 0, from);
     for (std::ptrdiff_t i = from; i < to; ++i) {
-      // Orthogonal to the rows before the block already, if the second time took little.
-      const bool settled = norm(i) > 0.5 * length[static_cast<std::size_t>(i - from)];
-      std::ptrdiff_t first = settled ? from : 0;
-      double enough = settled ? 0.1 : 0.7;
+      // Orthogonal to the rows before the block, if the second time took little, and as long as the others leave much.
+      double kept = norm(i) > 0.99 * length[static_cast<std::size_t>(i - from)] ? 1.0 : 0.0;
       for (std::uint64_t attempt = 0;; ++attempt) {
-        if (attempt % 4 == 3 || !(norm(i) > 1e-100)) draw(i, attempt);
+        if (attempt % 4 == 3 || !(norm(i) > 1e-100)) {
+          draw(i, attempt);
+          kept = 0.0;
+        }
+        const std::ptrdiff_t first = kept > 0.5 ? from : 0;
         scale(i, 1.0 / norm(i));
         subtract(i, i + 1, first, i);
         const double left = norm(i);
         if (left > 0.0) scale(i, 1.0 / left);
-        if (left > enough) break;
-        first = 0;
-        enough = 0.7;
+        kept *= left;
+        if (attempt > 0 && left > 0.7 && (first == 0 || kept > 0.5)) break;
       }
     }
   }
