@@ -149,6 +149,20 @@ def test_a_sweep_may_be_reduced(reduce):
     close(phase.sharpness, other.sharpness, 1e-3)
 
 
+def test_decay_outside_of_the_row_space_has_the_same_bits_in_a_sweep():
+    """What shrinks there is multiplied by the same power: NumPy's, which differs from libm's in the last bit."""
+    model, w0, stop = eos.LogisticRegression(WIDE), np.linspace(-1, 1, WIDE.d), eos.Stop(steady=False)
+    lrs, decay, record = np.geomspace(1e-3, 0.1, 40), 0.09113126742902013, eos.Record(quantities=("weights",))
+    swept = eos.sweep(
+        model, eos.GD(weight_decay=decay), {"lr": lrs}, w0=w0, num_steps=65, stop=stop, measure=["weights"]
+    )
+    for lr, weights in zip(lrs, swept.weights.values, strict=True):
+        run = eos.train(
+            model, w0, eos.GD(lr, decay), num_steps=65, stop=stop, record=eos.Record(quantities=("weights",))
+        )
+        np.testing.assert_array_equal(weights, run.weights.values[-1])
+
+
 def test_the_cost_does_not_depend_on_the_dimension_of_the_samples():
     rng = np.random.default_rng(0)
     data = eos.Dataset(rng.standard_normal((50, 200_000)) / np.sqrt(200_000), np.where(np.arange(50) % 2, 1.0, -1.0))

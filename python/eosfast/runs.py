@@ -55,7 +55,7 @@ class Box:
         for place in np.ndindex(*self.shape):
             model, start = self.whole_start(place)
             begun = model._inner(start)
-            kept = np.array([self.shrinkage(place) ** float(steps[place])])
+            kept = self.shrinkage(place) ** np.array([steps[place]], dtype=float)  # NumPy's power, as in train
             weights[place] = model._whole(inner[place][None, : begun.size], start, begun, kept)[0]
 
     @property
