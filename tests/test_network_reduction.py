@@ -157,9 +157,7 @@ def test_decay_outside_of_the_row_space_has_the_same_bits_in_a_sweep():
         model, eos.GD(weight_decay=decay), {"lr": lrs}, w0=w0, num_steps=65, stop=stop, measure=["weights"]
     )
     for lr, weights in zip(lrs, swept.weights.values, strict=True):
-        run = eos.train(
-            model, w0, eos.GD(lr, decay), num_steps=65, stop=stop, record=eos.Record(quantities=("weights",))
-        )
+        run = eos.train(model, w0, eos.GD(lr, decay), num_steps=65, stop=stop, record=record)
         np.testing.assert_array_equal(weights, run.weights.values[-1])
 
 
