@@ -210,6 +210,18 @@ OTHERS = {
     "measure": ({"measure": ("loss",)}, "measure"),
     "stop": ({"stop": eos.Stop(grad_norm=1e-3)}, "stop"),
     "seed": ({"seed": 1}, "seed is 0 there and 1 here"),
+    "one of many values": (
+        {"grid": {"lr": np.append(np.linspace(0.02, 0.08, 18)[:-1], 0.09), "y": np.linspace(5, 20, 22)}},
+        "grid.lr.values[17] is 0.08 there and 0.09 here.",
+    ),
+    "number of values": (
+        {"grid": {"lr": np.linspace(0.02, 0.08, 19), "y": np.linspace(5, 20, 22)}},
+        "grid.lr.values has 18 values there and 19 here",
+    ),
+    "order": (
+        {"grid": {"y": np.linspace(5, 20, 22), "lr": np.linspace(0.02, 0.08, 18)}},
+        "the order of grid is lr, y there and y, lr here",
+    ),
 }
 
 
@@ -222,6 +234,35 @@ def test_another_sweep_is_refused(name, parts):
     assert message in str(caught.value)
     assert str(parts) in str(caught.value)
     assert files(parts) == before
+
+
+@pytest.mark.parametrize("form", ["pandas", "xarray", "view", "block"])
+def test_another_start_is_refused_whatever_holds_it(form, tmp_path):
+    """Not only where the text that abbreviates it differs."""
+    pandas = pytest.importorskip("pandas")
+    make = {
+        "pandas": pandas.Series,
+        "xarray": xarray.DataArray,
+        "view": memoryview,
+        "block": lambda values: {"w": pandas.Series(values)},
+    }[form]
+    model = eos.LogisticRegression(eos.datasets.digits(n=20))
+    start = np.linspace(0.0, 1.0, model.dim)
+    how = {"num_steps": 3, "measure": ("loss",), "num_threads": 1, "store": tmp_path / "sweep.zarr"}
+    found = eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(start), **how)
+    assert found.loss.item() == eos.train(model, start, eos.GD(lr=0.1), num_steps=3).loss.values[-1]
+    eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(start), **how)
+    other = start.copy()
+    other[30] = np.nextafter(other[30], 1.0)
+    with pytest.raises(ValueError, match="holds another sweep.*w0.*30. is "):
+        eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(other), **how)
+
+
+def test_the_same_sweep_written_otherwise_goes_on(tmp_path):
+    grid, first, store = {"lr": np.linspace(0.02, 0.08, 18)}, {"x": 0.3, "y": 5}, tmp_path / "sweep.zarr"
+    in_small_blocks(grid=grid, w0=first, num_steps=50, store=store, shard=(0, 2))
+    found = in_small_blocks(grid=grid, w0={"y": 5.0, "x": 0.3}, num_steps=50, store=store)
+    same(found, small(grid=grid, w0=first))
 
 
 def test_how_it_is_computed_may_change(parts, reference):

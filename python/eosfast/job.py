@@ -5,6 +5,7 @@ in another process. A job is plain values: it can be pickled and sent.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,9 @@ class Job:
         reserved = {*measures.NAMES, *self.model.quantities, *ALWAYS}
         variables = {*names, *ALWAYS, *(["parameter"] if "weights" in names else [])}
         self.space = read_grid(grid, self.model, self.optimizer, variables, reserved)
-        self.w0 = w0
-        self.runs = Runs(self.model, self.optimizer, self.space, w0, self.seed)
-        self._given = (model, optimizer, grid, w0, num_steps, self.asked, stop, seed)
+        self.w0 = _plain(w0)
+        self.runs = Runs(self.model, self.optimizer, self.space, self.w0, self.seed)
+        self._given = (model, optimizer, grid, self.w0, num_steps, self.asked, stop, seed)
         self._check_weights()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -240,6 +241,22 @@ class Job:
                 out[name][pending] = variable.pending
             if out[name].dtype != variable.dtype:
                 out[name] = _whole(out[name])
+
+
+def _plain(start: Any) -> Any:
+    """Return the start with the arrays of other packages (pandas, xarray, PyTorch) as NumPy's: what identifies a sweep
+    must not be a text that abbreviates them.
+    """
+    if isinstance(start, Mapping):
+        return {name: _plain(value) for name, value in start.items()}
+    if isinstance(start, (list, tuple)):
+        return [_plain(value) for value in start]
+    if start is None or isinstance(start, (bool, int, float, str, np.ndarray)):
+        return start
+    try:
+        return np.asarray(start)
+    except (ValueError, TypeError):
+        return start
 
 
 def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:

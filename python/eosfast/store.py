@@ -161,7 +161,7 @@ class Store:
         """Raise FileNotFoundError if the store was replaced by another since it was opened."""
         try:
             attributes = attributes_of(self.path)
-            same = attributes["block"] == list(self.blocks.chunk) and attributes["config"] == self._config
+            same = attributes["block"] == list(self.blocks.chunk) and self._is_ours(attributes["config"])
         except ValueError:
             same = False
         if not same:
@@ -170,6 +170,10 @@ class Store:
     @cached_property
     def _config(self) -> str:
         return _config_of(self.job)
+
+    def _is_ours(self, config: str) -> bool:
+        """Return whether this is the configuration of the job, perhaps written otherwise: 2 for 2.0."""
+        return config == self._config or not differences(json.loads(config), json.loads(self._config))
 
     def finish(self) -> None:
         """Note that all blocks are there, and when."""
