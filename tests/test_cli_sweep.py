@@ -131,11 +131,23 @@ def test_dry_run_writes_nothing(spec, call, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["spec.toml"]
 
 
-def test_the_estimate_is_about_right(spec, call):
-    line = call("sweep", spec, "--dry-run", "--threads", 1, "--set", "num_steps=200000", "--set", "stop.steady=false")[
-        1
-    ].splitlines()[-1]
-    job = eos.specification.read(spec, ["num_steps=200000", "stop.steady=false"])
+# Its last iterates cost more than its steps.
+COSTLY_END = """
+num_steps = 20
+measure = ["gfs_sharpness"]
+model = {type = "LinearNetwork", widths = [6, 6, 6], target = {data}}
+optimizer = {type = "GD"}
+[grid]
+lr = {linspace = [0.001, 0.01, 10]}
+seed = {range = [0, 40]}
+""".replace("{data}", str(np.diag(np.arange(1.0, 7.0)).tolist()))
+
+
+@pytest.mark.parametrize("text", [SPEC.replace("= 200", "= 200_000\nstop = {steady = false}"), COSTLY_END])
+def test_the_estimate_is_about_right(text, spec, call):
+    spec.write_text(text)
+    line = call("sweep", spec, "--dry-run", "--threads", 1)[1].splitlines()[-1]
+    job = eos.specification.read(spec)
     began = time.thread_time()
     job.run(job.whole(), 1)
     number, unit = line.split()[2:4]
