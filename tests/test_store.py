@@ -254,7 +254,7 @@ def test_another_start_is_refused_whatever_holds_it(form, tmp_path):
     eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(start), **how)
     other = start.copy()
     other[30] = np.nextafter(other[30], 1.0)
-    with pytest.raises(ValueError, match="holds another sweep.*w0.*30. is "):
+    with pytest.raises(ValueError, match=r"holds another sweep.*w0.*\[30\] is "):
         eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(other), **how)
 
 

@@ -111,7 +111,7 @@ def seconds_per_run(job: Job, num_threads: int) -> float:
     """
     together = 64 if job.model.in_lanes else 8 if job.model.dim <= SMALL_DIM else 1
     regions = _pilots(job, together)
-    runs = sum(math.prod(part.stop - part.start for part in region) for region in regions)
+    runs: int = sum(math.prod(part.stop - part.start for part in region) for region in regions)
     without_steps = job.with_num_steps(0)
     of_ends = _processor_seconds(without_steps, regions)
     steps = min(1, job.num_steps)
