@@ -171,6 +171,7 @@ def test_the_estimate_is_about_right(text, spec, call):
         (["sweep", "spec.toml", "--store", "spec.toml"], "'spec.toml' is no sweep's store, nothing was changed"),
         (["sweep", "spec.toml", "--store", "."], "'.' is no sweep's store, nothing was changed"),
         (["sweep", "spec.toml", "--store", ".", "--overwrite"], "'.' is no sweep's store, nothing was changed"),
+        (["sweep", "spec.toml", "--store", "s3://b/s"], "store must be the path of a folder on a disk, got 's3://b/s'"),
         (["sweep", "spec.toml", "--stor", "s"], "unknown option '--stor'.*did you mean '--store'"),
         (["sweep", "spec.toml", "more", "--store", "s"], "unexpected argument 'more'"),
         (["status"], "STORE of status is missing"),

@@ -305,6 +305,25 @@ def test_overwrite(parts, tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["empty", "new", "sweep.zarr"]
 
 
+def test_links_lead_to_the_store(parts, tmp_path):
+    for link, target in (("to_a_store", parts), ("to_nothing", tmp_path / "made"), ("to_a_folder", tmp_path / "empty")):
+        (tmp_path / link).symlink_to(target)
+    (tmp_path / "empty").mkdir()
+    before = sorted(one.name for one in tmp_path.iterdir())
+    for link in ("to_a_store", "to_nothing", "to_a_folder"):
+        same(small(store=tmp_path / link, num_steps=7, overwrite=True), small(num_steps=7))
+        assert (tmp_path / link).is_symlink()
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([*before, "made"])
+    same(small(store=tmp_path / "to_a_store", num_steps=7), small(num_steps=7))
+
+
+def test_a_store_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    small(store="~/sweep.zarr")
+    assert [one.name for one in tmp_path.iterdir()] == ["sweep.zarr"]
+    xarray.open_zarr("~/sweep.zarr").close()
+
+
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
@@ -317,6 +336,10 @@ def test_overwrite(parts, tmp_path):
         ({"store": "x", "shard": (0, 2), "overwrite": True}, ValueError, "overwrite must be False for a shard"),
         ({"store": 3}, TypeError, "store must be the path"),
         ({"store": ""}, TypeError, "store must be the path"),
+        ({"store": b"x"}, TypeError, "store must be the path"),
+        ({"store": "s3://x/y.zarr"}, ValueError, "store must be the path of a folder on a disk, got 's3://x/y.zarr'"),
+        ({"store": "x\0"}, ValueError, "store must be the path of a folder on a disk"),
+        ({"store": "."}, ValueError, "store must be a folder of its own, got .*: name one in it"),
         ({"store": "x", "overwrite": 1}, TypeError, "overwrite"),
         ({"executor": "threads"}, TypeError, "executor must be"),
         ({"executor_factory": 3}, TypeError, "executor_factory must be"),

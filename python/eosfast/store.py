@@ -69,10 +69,16 @@ class Store:
         if overwrite and not _vacant(path):
             attributes_of(path)  # refuses what is no store
             with _writing(path):
-                doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
-                path.rename(doomed)
+                real = _real(path)
+                doomed = real.with_name(f".{real.name}.{uuid.uuid4().hex}.old")
+                real.rename(doomed)
                 shutil.rmtree(doomed)
         if _vacant(path):
+            if _real(path) == _real(Path()):  # it is going to be another folder, in which nobody is
+                raise ValueError(
+                    f"store must be a folder of its own, got {str(path)!r}, where this process runs: name one in it, "
+                    "such as 'sweep.zarr'"
+                )
             cls._create(path, job, layout(), notes or {})
         return cls.opened(path, job)
 
@@ -99,11 +105,12 @@ class Store:
     def _create(cls, path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> None:
         """Make the whole layout beside `path` and rename it: of several processes that try, one wins."""
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+            real = _real(path)
+            real.parent.mkdir(parents=True, exist_ok=True)
+            draft = real.with_name(f".{real.name}.{uuid.uuid4().hex}.partial")
             try:
                 _lay_out(draft, job, blocks, notes)
-                draft.rename(path)
+                draft.rename(real)
             except OSError:
                 if not (path / "zarr.json").exists():  # else another process was faster
                     raise
@@ -244,9 +251,21 @@ def attributes_of(path: Path) -> dict[str, Any]:
 
 def checked_path(store: object) -> Path:
     """Return the argument `store` as a path."""
-    if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
+    if not isinstance(store, (str, os.PathLike)) or isinstance(os.fspath(store), bytes) or not os.fspath(store):
         raise TypeError(f"store must be the path of a folder, got {shown(store)}")
-    return Path(store).absolute()  # a worker may be in another folder
+    return local(os.fspath(store)).absolute()  # a worker may be in another folder
+
+
+def local(name: str) -> Path:
+    """Return a path as it is meant: with ``~``, and not a URL."""
+    if "://" in name or "\0" in name:
+        raise ValueError(f"store must be the path of a folder on a disk, got {shown(name)}")
+    return Path(name).expanduser()
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads, links resolved: what is renamed is the folder, not a link to it."""
+    return Path(os.path.realpath(path))
 
 
 def zarr() -> Any:

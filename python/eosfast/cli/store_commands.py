@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eosfast.arguments import one_of
-from eosfast.cli.parser import OK, CommandError, needed
+from eosfast.cli.parser import OK, CommandError, needed, store_path
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
     )
     export.set_defaults(act=_export)
     for command in (status, plot, export):
-        command.add_argument("store", metavar="STORE", nargs="?", type=Path, help="what eosfast sweep has made")
+        command.add_argument("store", metavar="STORE", nargs="?", type=store_path, help="what eosfast sweep has made")
     for name in ("x", "y", "value"):
         plot.add_argument(f"--{name}", metavar="NAME", help="a variable" if name == "value" else "an axis of the grid")
     plot.add_argument(

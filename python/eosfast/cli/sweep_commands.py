@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self
 
-from eosfast.cli.parser import OK, STOPPED, CommandError, needed
+from eosfast.cli.parser import OK, STOPPED, CommandError, needed, store_path
 
 if TYPE_CHECKING:
     from eosfast.job import Job
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     )
     sweep.explained = _reference
     sweep.add_argument("spec", metavar="SPEC", nargs="?", type=Path, help="what to sweep, see below")
-    sweep.add_argument("--store", metavar="DIR", type=Path, help="the store, made if needed")
+    sweep.add_argument("--store", metavar="DIR", type=store_path, help="the store, made if needed")
     sweep.add_argument("--shard", metavar="i/n", help="only the i-th of n equal parts, counted from 0")
     sweep.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value, grid.lr=[0.1]")
     sweep.add_argument("--threads", metavar="N", type=int, default=0, help="threads, 0 = all available (the default)")
