@@ -105,6 +105,7 @@ class Store:
     def _create(cls, path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> None:
         """Make the whole layout beside `path` and rename it: of several processes that try, one wins."""
         with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             real = _real(path)
             real.parent.mkdir(parents=True, exist_ok=True)
             draft = real.with_name(f".{real.name}.{uuid.uuid4().hex}.partial")
