@@ -21,7 +21,6 @@ from eosfast._dispatch import isa
 from eosfast.arguments import Flag, shown
 from eosfast.blocks import layout, shard_of
 from eosfast.progress import reporter
-from eosfast.resources import threads
 from eosfast.results import load_xarray
 from eosfast.store import Store, checked_path
 
@@ -214,7 +213,6 @@ def do_block(
             f"this worker would run eosfast for {isa!r}, the others for {wanted_isa!r}, and the last bits may differ: "
             f"set EOSFAST_ISA={wanted_isa} for all workers, or a variant that every processor has"
         )
-    num_threads = threads(num_threads)  # a worker may be a fork, where several would hang
     latest = next(iter(_LATEST), None)  # one look: other threads may replace it
     if latest is None or latest[0] != digest:
         if not payload:

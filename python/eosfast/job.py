@@ -15,7 +15,7 @@ from eosfast import measures
 from eosfast._dispatch import core
 from eosfast.arguments import Integer
 from eosfast.grid import read_grid
-from eosfast.resources import require_memory
+from eosfast.resources import require_memory, threads
 from eosfast.results import PENDING, configuration, parameter_labels
 from eosfast.runs import Box, Runs
 from eosfast.stop import rules
@@ -168,8 +168,10 @@ class Job:
 
     def run(self, region: Region, num_threads: int, poll: Callable[[int], object] | None = None) -> tuple[Arrays, bool]:
         """Do the runs of a region, or those that are finished before Ctrl-C; return their results and whether it was
-        heard. `poll` is told how many are done.
+        heard. `poll` is told how many are done. RuntimeError for several threads where they would hang: a worker may be a
+        fork.
         """
+        num_threads = threads(num_threads)
         out = self.storage(region)
         interrupted = self._run_boxes(region, out, num_threads, poll)
         self._finish(out)
