@@ -199,6 +199,32 @@ def test_a_damaged_chunk_is_computed_again(damage, variable, parts, reference):
     assert len(again) == len(reference.data_vars)
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("coordinate", ["lr", "parameter"])
+def test_a_damaged_coordinate_is_written_again(coordinate, damage, parts):
+    (chunk,) = (one for one in (parts / coordinate / "c").rglob("*") if one.is_file())
+    content = chunk.read_bytes()
+    if damage == "remove":
+        chunk.unlink()
+    else:
+        half = len(content) // 2
+        chunk.write_bytes(
+            content[:half] + (b"" if damage == "cut" else bytes([content[half] ^ 1]) + content[half + 1 :])
+        )
+        with pytest.raises((ValueError, RuntimeError)):
+            xarray.open_zarr(parts, chunks=None).load()
+    small(store=parts, shard=(0, 5))
+    assert chunk.read_bytes() == content
+    xarray.open_zarr(parts, chunks=None).load()
+
+
+def test_what_a_kill_leaves_behind_does_not_disturb_readers(parts):
+    (parts / "status" / "zarr.0123.partial").touch()
+    (parts / ".nfs000001").touch()
+    for found in (xarray.open_zarr(parts, chunks=None), small(store=parts, shard=(0, 5))):
+        assert found.load().sizes["lr"] == 18
+
+
 # -------------------------------------------------------------------------------------------------------------- refused
 
 OTHERS = {

@@ -168,8 +168,8 @@ class Job:
 
     def run(self, region: Region, num_threads: int, poll: Callable[[int], object] | None = None) -> tuple[Arrays, bool]:
         """Do the runs of a region, or those that are finished before Ctrl-C; return their results and whether it was
-        heard. `poll` is told how many are done. RuntimeError for several threads where they would hang: a worker may be a
-        fork.
+        heard. `poll` is told how many are done. RuntimeError for several threads where they would hang: in a worker
+        that is a fork.
         """
         num_threads = threads(num_threads)
         out = self.storage(region)

@@ -142,7 +142,7 @@ def _change(table: dict[str, Any], change: str) -> None:
 def _parts(key: str) -> list[str]:
     """Return the parts of a dotted key, quoted ones too; none if it is no key of TOML."""
     try:
-        found = tomllib.loads(f"{key} = 0")
+        found: Any = tomllib.loads(f"{key} = 0")
     except (ValueError, RecursionError):
         return []
     if "\n" in key.strip():  # a table before it
