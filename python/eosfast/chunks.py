@@ -55,3 +55,10 @@ def intact(file: str) -> bool:
     except OSError:
         return False
     return int.from_bytes(content[-CHECKSUM_BYTES:], "little") == int(value(content[:-CHECKSUM_BYTES]))
+
+
+def values_in(file: str, dtype: np.dtype[Any], shape: tuple[int, ...], inside: tuple[int, ...]) -> NDArray[Any]:
+    """Return the values of a whole chunk of this shape that lie inside the grid."""
+    content = Path(file).read_bytes()
+    values = np.frombuffer(content[:-CHECKSUM_BYTES], dtype.newbyteorder("<")).reshape(shape)
+    return values[tuple(slice(0, size) for size in inside)]

@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 FORMAT = "eosfast_sweep"
 """Attribute of the group that says that it is a sweep's store, and of which form."""
 
-PIECE = 2**24
-"""Runs that are looked at together."""
-
 
 class Store:
     """The store of one sweep, open."""
@@ -136,7 +133,7 @@ class Store:
             for name, one in self.job.variables().items()
         ]
 
-    def _files(self, block: int) -> list[tuple[str, int]]:
+    def files(self, block: int) -> list[tuple[str, int]]:
         """Return the files of a block and the sizes that they have when they are whole, in the order of writing."""
         place = "/".join(map(str, self.blocks.place(block)))
         return [(folder + place + end, size) for folder, end, size in self._chunks]
@@ -144,7 +141,7 @@ class Store:
     def done(self, block: int) -> bool:
         """Return whether every chunk of a block is there, whole."""
         try:  # the status first: what is not done is known by one look
-            return all(os.stat(file).st_size == size for file, size in self._files(block)[::-1])  # noqa: PTH116 - 60,000
+            return all(os.stat(file).st_size == size for file, size in self.files(block)[::-1])  # noqa: PTH116 - 60,000
         except OSError:
             return False
 
@@ -152,7 +149,7 @@ class Store:
         """Return whether a block is done and undamaged; what is damaged is taken away."""
         if not self.done(block):
             return False
-        for file, _ in self._files(block):
+        for file, _ in self.files(block):
             if not intact(file):
                 with _writing(self.path):
                     Path(file).unlink(missing_ok=True)
@@ -172,7 +169,7 @@ class Store:
         with _writing(self.path):
             self._require_same()
             variables = self.job.variables().items()
-            for (name, variable), (file, _) in zip(variables, self._files(block), strict=True):
+            for (name, variable), (file, _) in zip(variables, self.files(block), strict=True):
                 whole = padded(arrays[name], (*self.blocks.chunk, *variable.extra), variable)
                 put(file, whole)
 
@@ -223,27 +220,6 @@ def dataset_of(path: Path) -> xarray.Dataset:
         found["status"].attrs["flag_values"] = np.arange(len(STATUS), dtype=np.int8)
     own = {name: (values.dims, np.array(values.values.tolist()), values.attrs) for name, values in texts.items()}
     return found.assign_coords(own)
-
-
-def counts_of(path: Path) -> dict[str, int]:
-    """Return how many runs have each status, and ``steps``, the number of steps done; read piece by piece."""
-    group = zarr().open_group(path, mode="r")
-    counts, steps = np.zeros(len(STATUS), dtype=np.int64), 0
-    rows = max(1, PIECE // int(np.prod(group["status"].shape[1:])))
-    for start in range(0, group["status"].shape[0], rows):
-        status = group["status"][start : start + rows]
-        counts += np.bincount(status.ravel(), minlength=len(STATUS))
-        steps += int(group["num_steps_done"][start : start + rows].sum())
-    return dict(zip(STATUS, counts.tolist(), strict=True)) | {"steps": steps}
-
-
-def seconds_of(path: Path, attributes: dict[str, Any]) -> float:
-    """Return how long a sweep took, or has been under way until its latest block."""
-    begun = datetime.fromisoformat(attributes["created"]).timestamp()
-    if "ended" in attributes:
-        return datetime.fromisoformat(attributes["ended"]).timestamp() - begun
-    latest = max((one.stat().st_mtime for one in (path / "status").rglob("*") if one.is_file()), default=begun)
-    return latest - begun
 
 
 def attributes_of(path: Path) -> dict[str, Any]:

@@ -74,17 +74,17 @@ def summary(counts: Mapping[str, int]) -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from eosfast import store
+    from eosfast import store, tally
 
     needed(options, "store")
     with _readable(options.store):
         attributes = store.attributes_of(options.store)
-        counts = store.counts_of(options.store)
+        counts = tally.counts_of(options.store)
     runs = sum(number for name, number in counts.items() if name != "steps")
     done = runs - counts["pending"]
     print(f"{done} of {runs} runs done ({100 * done / runs:.1f} %)")
     print(summary(counts))
-    seconds = store.seconds_of(options.store, attributes)
+    seconds = tally.seconds_of(options.store, attributes)
     if done and seconds > 0:
         print(f"{done / seconds:.4g} runs and {counts['steps'] / seconds:.4g} steps a second since it was begun")
     print(f"begun {attributes['created']}, {'ended ' + attributes['ended'] if 'ended' in attributes else 'not ended'}")
