@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import re
 import sys
 
@@ -158,6 +159,24 @@ def test_the_title_says_where_a_picture_was_cut(unfinished, call, tmp_path, monk
     assert call(*arguments, "--at", "lr=0.0243")[0] == 0
     assert call(*arguments, "--at", "lr=7")[0] == 0
     assert titles == ["lr=0.02", "lr=0.03"]
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(unfinished, call, tmp_path, monkeypatch):
+    def savefig(self, file, **_):
+        file.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
+    (tmp_path / "fig.png").write_bytes(b"old")
+    before = set(tmp_path.iterdir())
+    arguments = ["--x", "lr", "--y", "seed", "--value", "loss", "--at", "run=0", "--out", tmp_path / "fig.png"]
+    assert call("plot", unfinished, *arguments) == (
+        2,
+        "",
+        f"eosfast: '{tmp_path / 'fig.png'}' cannot be written (No space left on device)\n",
+    )
+    assert (tmp_path / "fig.png").read_bytes() == b"old"
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_a_plot_over_an_axis_whose_values_repeat(call, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,8 @@ def _plot(options: argparse.Namespace) -> int:
         except ValueError as error:  # an axis whose values repeat
             raise CommandError(str(error)) from None
         ax.set_title(", ".join(_where(cut)), fontsize="medium")
-        figure.savefig(options.out)
+        with _beside(options.out) as draft:
+            figure.savefig(draft, format=options.out.suffix[1:])
         plt.close(figure)
     print(options.out)
     return OK
@@ -186,6 +187,22 @@ def _place(found: Any, text: str, axes: list[str]) -> tuple[str, int]:
     return name, int(np.argmin(np.abs(places - number)))
 
 
+@contextmanager
+def _beside(file: Path) -> Iterator[Path]:
+    """Yield the name of another file, which takes the place of this one when it is whole."""
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
+    try:
+        yield draft
+        draft.replace(file)
+    except OSError as error:
+        if error.filename and Path(error.filename) != draft:  # of the store
+            raise
+        raise OSError(f"{str(file)!r} cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
 def _folder_exists(name: str, file: Path) -> None:
     if not file.parent.is_dir():
         raise CommandError(f"{name} must be in a folder that exists, got {str(file)!r}")
@@ -205,13 +222,9 @@ def _export(options: argparse.Namespace) -> int:
     if options.file.is_dir():
         raise CommandError(f"FILE must be a file, got the folder {str(options.file)!r}")
     write = {".nc": tables.netcdf, ".csv": tables.csv, ".parquet": tables.parquet}[options.file.suffix]
-    draft = options.file.with_name(f".{options.file.name}.{uuid.uuid4().hex}.partial")
     with _readable(options.store):
         found = store.dataset_of(options.store)
-        try:
+        with _beside(options.file) as draft:
             write(found, draft)
-            draft.replace(options.file)
-        finally:
-            draft.unlink(missing_ok=True)
     print(options.file)
     return OK
