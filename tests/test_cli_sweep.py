@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,29 @@ def test_shards_fill_one_store(spec, call, tmp_path, three_blocks):
     assert (status, err) == (0, "")
     assert out.startswith("30 of 30 runs done (100.0 %)\n")
     assert ", ended 2" in out
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_the_store_knows_the_commit_of_its_specification(spec, call, tmp_path):
+    def git(*words):
+        identity = ("-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", "-C", tmp_path, *identity, *words], capture_output=True, text=True, check=True)
+
+    def noted(file):
+        assert call("sweep", file, "--store", tmp_path / "out.zarr", "--overwrite", "--set", "num_steps=2")[0] == 0
+        with xarray.open_zarr(tmp_path / "out.zarr") as found:
+            return found.attrs.get("git")
+
+    assert noted(spec) is None
+    git("init", "-q")
+    git("add", spec)
+    git("commit", "-q", "-m", "a sweep")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    assert noted(spec) == commit
+    spec.write_text(SPEC + "# changed\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.toml").symlink_to(spec)
+    assert noted(spec) == noted(tmp_path / "elsewhere" / "link.toml") == f"{commit} with changes"
 
 
 def test_dry_run_writes_nothing(spec, call, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -129,6 +130,8 @@ def test_attributes(parts):
     assert found.attrs["status"] == "pending"
     assert "ended" not in found.attrs
     assert {"eosfast_version", "isa", "host", "created"} <= set(found.attrs)
+    assert found.attrs["numpy_version"] == np.__version__
+    assert found.attrs["python_version"] == platform.python_version()
 
 
 def test_blocks_are_whole_chunks_of_every_variable(parts):

@@ -17,6 +17,7 @@ import errno
 import json
 import math
 import os
+import platform
 import shutil
 import socket
 import uuid
@@ -331,6 +332,8 @@ def _attributes(job: Job, blocks: Blocks) -> dict[str, Any]:
         "seed": job.seed,
         "eosfast_version": __version__,
         "isa": isa,
+        "numpy_version": np.__version__,
+        "python_version": platform.python_version(),
         "host": socket.gethostname(),
         "created": _now(),
     }

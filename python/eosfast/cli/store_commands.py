@@ -70,7 +70,7 @@ def summary(counts: Mapping[str, int]) -> str:
     """Return the number of runs of each status, in words."""
     runs = sum(number for name, number in counts.items() if name != "steps")
     parts = [f"{number} {name}" for name, number in counts.items() if number and name != "steps"]
-    return f"{runs} runs: {', '.join(parts)}; {counts['steps']} steps"
+    return f"{runs} runs{': ' if parts else ''}{', '.join(parts)}; {counts['steps']} steps"
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -198,13 +198,13 @@ def _git_state(spec: Path) -> dict[str, str]:
     if git is None:
         return {}
 
+    file = spec.resolve()
+
     def answer(*words: str) -> str | None:
-        done = subprocess.run(
-            [git, "-C", str(spec.resolve().parent), *words], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([git, "-C", str(file.parent), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = answer("rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"git": commit + (" with changes" if answer("status", "--porcelain", "--", spec.name) else "")}
+    return {"git": commit + (" with changes" if answer("status", "--porcelain", "--", file.name) else "")}
