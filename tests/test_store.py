@@ -287,6 +287,13 @@ def test_another_start_is_refused_whatever_holds_it(form, tmp_path):
         eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(other), **how)
 
 
+def test_what_differs_between_long_axes_is_said_in_numbers(tmp_path):
+    how = {"num_steps": 1, "measure": ("loss",), "store": tmp_path / "sweep.zarr"}
+    small(grid={"lr": ("run", np.linspace(0.1, 0.2, 70)), "y": ("run", np.arange(70))}, **how)
+    with pytest.raises(ValueError, match=r"grid\.lr\.values\.last is 0\.2 there and 0\.3 here; .*sha256"):
+        small(grid={"lr": ("run", np.linspace(0.1, 0.3, 70)), "y": ("run", np.arange(70))}, **how)
+
+
 def test_the_same_sweep_written_otherwise_goes_on(tmp_path):
     grid, first, store = {"lr": np.linspace(0.02, 0.08, 18)}, {"x": 0.3, "y": 5}, tmp_path / "sweep.zarr"
     in_small_blocks(grid=grid, w0=first, num_steps=50, store=store, shard=(0, 2))

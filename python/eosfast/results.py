@@ -68,7 +68,7 @@ LONG_NAMES = {
 _CHECKSUMS: Remembered[str] = Remembered()
 
 SHOWN_IN_FULL = 64
-"""Arrays of at most so many elements are written out in the provenance; larger ones as shape and checksum."""
+"""Arrays of at most so many elements are written out in the provenance; larger ones as shape, ends and checksum."""
 
 
 def described(value: Any) -> Any:
@@ -85,7 +85,8 @@ def described(value: Any) -> Any:
             **{item.name: described(value._written(item.name)) for item in fields(value)},
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
-        return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
+        ends = {"first": described(value[0]), "last": described(value[-1])} if value.ndim == 1 else {}
+        return {"shape": list(value.shape), "dtype": value.dtype.name, **ends, "sha256": _checksum(value)}
     if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
     if isinstance(value, np.floating):
