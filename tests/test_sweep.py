@@ -202,6 +202,7 @@ def test_nothing_is_printed_and_progress_goes_to_stderr(capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "165/165" in err
+    assert "\r" not in err  # in a file each is a line
     assert "run/s" in err or "s/run" in err
     assert bits(shown) == bits(quiet)
 

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 class _Log:
-    """A stream whose failure (a log file on a full disk, a terminal that has gone) is no reason to stop the work."""
+    """A stream whose failure (a log file on a full disk, a terminal that has gone) is no reason to stop the work. What
+    overwrites a line of a terminal is a line of its own in a file.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
         """Write the text if that is possible."""
+        if not self._stream.isatty():
+            text = text.strip()
+            text += "\n" if text else ""
         with suppress(OSError):
             self._stream.write(text)
 
