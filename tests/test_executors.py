@@ -320,7 +320,7 @@ def test_dask_loses_a_worker(tmp_path, cluster, reference):
 RNG = np.random.default_rng(0)
 MUCH_DATA = {
     "model": eos.LogisticRegression(eos.Dataset(RNG.standard_normal((200, 300)), np.sign(RNG.standard_normal(200)))),
-    "grid": {"lr": np.linspace(0.1, 2.0, 60)},
+    "grid": {"lr": np.linspace(0.1, 2.0, 12), "seed": [0, 1, 2, 3, 4]},
     "w0": None,
     "measure": ("loss",),
     "num_steps": 3,
@@ -358,7 +358,7 @@ def test_new_workers_get_large_data_again(tmp_path):
         made.append(processes("forkserver"))
         return made[-1]
 
-    store, work = tmp_path / "sweep.zarr", MUCH_DATA | {"num_steps": 2000}
+    store, work = tmp_path / "sweep.zarr", MUCH_DATA | {"num_steps": 6000}
     watch = when(store, 5, lambda: kill_one(made[0]))
     same(in_small_blocks(runs=1, executor_factory=factory, store=store, **work), call(**work))
     watch.join()

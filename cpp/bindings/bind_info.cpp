@@ -1,10 +1,11 @@
-// How this module was built, and its lane functions for the tests. The only file that sees the version and the flags.
+// How this module was built, and its lane functions for the tests.
 #include <pybind11/stl.h>
 
 #include <Eigen/src/Core/util/Macros.h>  // the version alone
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "eosfast/build_info.hpp"
 #include "eosfast/lane_math.hpp"
 #include "eosfast/lanes.hpp"
 
@@ -15,14 +16,14 @@ namespace {
 
 py::dict build_info() {
   py::dict info;
-  info["version"] = EOSFAST_VERSION;
+  info["version"] = kVersion;
   info["isa"] = EOSFAST_ISA_TEXT;
 #if defined(__clang__)
   info["compiler"] = "Clang " __clang_version__;
 #else
   info["compiler"] = "GCC " __VERSION__;
 #endif
-  info["flags"] = EOSFAST_FLAGS;
+  info["flags"] = kFlags;
   info["eigen"] = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
                   std::to_string(EIGEN_MINOR_VERSION);
 #if defined(_OPENMP)

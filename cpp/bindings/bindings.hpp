@@ -15,6 +15,7 @@ void bind_flow(py::module_& m);
 void bind_info(py::module_& m);
 void bind_model(py::module_& m);
 void bind_train(py::module_& m);
+void bind_row_space(py::module_& m);
 void bind_sweep(py::module_& m);
 void bind_spectrum(py::module_& m);
 

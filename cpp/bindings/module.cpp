@@ -10,6 +10,7 @@ PYBIND11_MODULE(EOSFAST_MODULE, m, py::mod_gil_not_used()) {
   eosfast::bind_info(m);
   eosfast::bind_model(m);
   eosfast::bind_train(m);
+  eosfast::bind_row_space(m);
   eosfast::bind_sweep(m);
   eosfast::bind_spectrum(m);
 }

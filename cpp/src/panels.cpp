@@ -151,24 +151,32 @@ void multiply(const LeftRows<T>& left, const T* right, std::ptrdiff_t depth, int
 }
 
 template <class T>
-void multiply_transposed(const Panels<T>& left, std::ptrdiff_t left_from, std::ptrdiff_t left_to,
-                         const Panels<T>& right, std::ptrdiff_t right_from, std::ptrdiff_t columns, T* out,
-                         std::ptrdiff_t out_stride, bool accumulate) {
+void multiply_transposed(PanelRows<T> left, std::ptrdiff_t rows, PanelRows<T> right, std::ptrdiff_t columns,
+                         std::ptrdiff_t panels, int width, T* out, std::ptrdiff_t out_stride, bool accumulate) {
   using Tile =
       void (*)(const T*, std::ptrdiff_t, const T*, std::ptrdiff_t, std::ptrdiff_t, int, T*, std::ptrdiff_t, bool);
   constexpr auto tiles = []<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<Tile, sizeof...(I)>{
         &inner_products<T, static_cast<int>(I) / kDotColumns + 1, static_cast<int>(I) % kDotColumns + 1>...};
   }(std::make_index_sequence<kDotRows * kDotColumns>{});
-  for (std::ptrdiff_t i = left_from; i < left_to; i += kDotRows) {
-    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(kDotRows, left_to - i);
+  for (std::ptrdiff_t i = 0; i < rows; i += kDotRows) {
+    const std::ptrdiff_t high = std::min<std::ptrdiff_t>(kDotRows, rows - i);
     for (std::ptrdiff_t j = 0; j < columns; j += kDotColumns) {
       const std::ptrdiff_t wide = std::min<std::ptrdiff_t>(kDotColumns, columns - j);
-      tiles[static_cast<std::size_t>((rows - 1) * kDotColumns + wide - 1)](
-          left.row(0, i), left.stride(), right.row(0, right_from + j), right.stride(), left.count(), left.width(),
-          out + (i - left_from) * out_stride + j, out_stride, accumulate);
+      tiles[static_cast<std::size_t>((high - 1) * kDotColumns + wide - 1)](
+          left.at + i * width, left.stride, right.at + j * width, right.stride, panels, width, out + i * out_stride + j,
+          out_stride, accumulate);
     }
   }
+}
+
+template <class T>
+void multiply_transposed(const Panels<T>& left, std::ptrdiff_t left_from, std::ptrdiff_t left_to,
+                         const Panels<T>& right, std::ptrdiff_t right_from, std::ptrdiff_t columns, T* out,
+                         std::ptrdiff_t out_stride, bool accumulate) {
+  multiply_transposed<T>({left.row(0, left_from), left.stride()}, left_to - left_from,
+                         {right.row(0, right_from), right.stride()}, columns, left.count(), left.width(), out,
+                         out_stride, accumulate);
 }
 
 template <class T>
@@ -182,10 +190,12 @@ void sum_rows(const Panels<T>& matrix, std::ptrdiff_t from, std::ptrdiff_t to, T
   }
 }
 
-#define EOSFAST_PRODUCTS(T)                                                                             \
-  template void multiply(const LeftRows<T>&, const T*, std::ptrdiff_t, int, T* const*, bool);           \
-  template void multiply_transposed(const Panels<T>&, std::ptrdiff_t, std::ptrdiff_t, const Panels<T>&, \
-                                    std::ptrdiff_t, std::ptrdiff_t, T*, std::ptrdiff_t, bool);          \
+#define EOSFAST_PRODUCTS(T)                                                                                          \
+  template void multiply(const LeftRows<T>&, const T*, std::ptrdiff_t, int, T* const*, bool);                        \
+  template void multiply_transposed(const Panels<T>&, std::ptrdiff_t, std::ptrdiff_t, const Panels<T>&,              \
+                                    std::ptrdiff_t, std::ptrdiff_t, T*, std::ptrdiff_t, bool);                       \
+  template void multiply_transposed(PanelRows<T>, std::ptrdiff_t, PanelRows<T>, std::ptrdiff_t, std::ptrdiff_t, int, \
+                                    T*, std::ptrdiff_t, bool);                                                       \
   template void sum_rows(const Panels<T>&, std::ptrdiff_t, std::ptrdiff_t, T*, bool);
 EOSFAST_PRODUCTS(double)
 EOSFAST_PRODUCTS(float)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from eosfast.arguments import Integer, Real
 from eosfast.datasets.dataset import Dataset, generated, generator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @generator
@@ -116,7 +121,7 @@ def separable(n: int, d: int, margin: float, seed: int = 0) -> Dataset:
     seed = Integer().check("seed", seed)
     rng = np.random.default_rng(seed)
     w = rng.standard_normal(d)
-    w /= np.linalg.norm(w)
+    w /= np.sqrt(np.square(w).sum())
     y = np.where(rng.integers(2, size=n) == 1, 1.0, -1.0)
     a = margin + (1 - margin) * rng.random(n)
     z = rng.standard_normal((n, d))
@@ -125,7 +130,7 @@ def separable(n: int, d: int, margin: float, seed: int = 0) -> Dataset:
     if d == 1:
         z[:] = 0.0
     else:
-        z -= np.outer(z @ w, w)
+        z -= np.outer(_product(z, w[None]), w)
         z *= (np.sqrt((1 - a) * (1 + a)) * u ** (1 / (d - 1)) / np.linalg.norm(z, axis=1))[:, None]
         z[:1] = -z[1:2] if n > 1 else 0.0
     X = y[:, None] * (a[:, None] * w + z)
@@ -172,5 +177,10 @@ def teacher(n: int, d: int, width: int, seed: int = 0) -> Dataset:
     W = rng.standard_normal((width, d)) / np.sqrt(d)
     a = rng.standard_normal(width)
     X = rng.standard_normal((n, d))
-    y = np.tanh(X @ W.T) @ a / np.sqrt(width)
+    y = _product(np.tanh(_product(X, W)), a[None])[:, 0] / np.sqrt(width)
     return generated(X, y, name="teacher", n=n, d=d, width=width, seed=seed)
+
+
+def _product(A: NDArray[np.float64], B: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``A B'``, whose bits, unlike those of ``@``, do not depend on how many threads NumPy's BLAS has."""
+    return np.asarray(np.einsum("ik,jk->ij", A, B))

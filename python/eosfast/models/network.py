@@ -342,12 +342,11 @@ class Network(DataModel, LargeModel):
         if self._space is None:
             return rows
         unseen = start - self._outer(inner)
-        # One by one: the bits of a matrix product depend on how many rows it has.
-        moved = np.array([start + self._outer(row) for row in rows - inner])
+        moved = start + self._outer(rows - inner)
         return moved + np.outer(kept - 1.0, unseen) if np.any(kept != 1.0) else moved
 
     def _null_norm(self, w: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
         """Return the length of what is outside the row space of the data, where the loss does not depend on it."""
         if self._space is None:
             return 0.0
-        return float(np.linalg.norm(w - self._outer(inner)))
+        return float(np.sqrt(np.square(w - self._outer(inner)).sum()))

@@ -5,6 +5,9 @@ With the factorisation ``X' = Q R`` the columns of Q (d, n) are orthonormal and 
 X, and the samples are ``X Q = R'`` in it. A weight vector w is ``Q (Q' w)`` plus a rest that the data never see;
 gradients have no rest. Losses, gradients, Hessian-vector products, norms and eigenvalues are those of the whole space,
 but for the zeros that the Hessian has on the rest.
+
+All of it is done by the compiled core: the bits of NumPy's matrix products and factorisations depend on how many
+threads its BLAS has, which differs from worker to worker of one sweep.
 """
 
 from __future__ import annotations
@@ -13,72 +16,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eosfast._dispatch import core
 from eosfast.remembered import Remembered
+from eosfast.resources import threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from eosfast.datasets import Dataset
 
 
-BLOCK = 2**15
-"""Coordinates of the samples that are handled at a time."""
+ONE_THREAD = 2**24
+"""Multiplications that one thread does before a second one would have begun."""
+
+AT_ONCE = 2**33
+"""Multiplications between two looks at Ctrl-C."""
 
 
 class RowSpace:
     """n coordinates for the row space of ``X (n, d)``, n < d. O(n^2 d) once, and as much memory as X."""
 
     def __init__(self, X: NDArray[np.float64]) -> None:
-        self.coordinates, self._basis = _cholesky_twice(X) or _householder(X)
-
-    @property
-    def size(self) -> int:
-        """Number of coordinates."""
-        return len(self.coordinates)
+        self.size, self.dim = X.shape
+        self._space = core.row_space(X, self._threads(self.size))
+        self.coordinates = np.tril(self.inside(X))
 
     def inside(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the coordinates ``W Q`` (m, n) of weight vectors W (m, d)."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray(W @ self._basis.T)
+        return self._by_pieces(core.inside, W)
 
     def outside(self, C: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the vectors ``C Q'`` (m, d) with the coordinates C (m, n)."""
-        return np.asarray(C @ self._basis)
+        return self._by_pieces(core.outside, C)
 
+    def _threads(self, rows: int) -> int:
+        return threads(0) if rows * self.size * self.dim > ONE_THREAD else 1
 
-def _cholesky_twice(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return R' (n, n) and Q' (n, d) from Cholesky factors of Gram matrices, in blocks of coordinates; None if X is so
-    ill-conditioned that they do not serve.
-
-    With ``X X' = L L'`` the rows of ``L^-1 X`` are orthonormal up to the square of the condition number in units of the
-    last place, and doing it again repairs that (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015). Unlike
-    Householder's way it needs no copy of X.
-    """
-    basis, factors = X, np.eye(len(X))
-    for round in range(2):
-        gram = basis @ basis.T
-        if round and np.abs(gram - np.eye(len(X))).max() > 1e-3:
-            return None
-        try:
-            factor = np.linalg.cholesky(gram)
-        except np.linalg.LinAlgError:
-            return None
-        if not round and np.ptp(np.log(np.diagonal(factor))) > np.log(1e5):
-            return None
-        if not round:
-            basis = np.empty_like(X)
-        source = basis if round else X
-        for start in range(0, X.shape[1], BLOCK):
-            part = slice(start, start + BLOCK)
-            basis[:, part] = np.linalg.solve(factor, source[:, part])
-        factors = factors @ factor
-    return np.tril(factors), basis
-
-
-def _householder(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return R' (n, n) and Q' (n, d) for any X, whatever its rank."""
-    Q, R = np.linalg.qr(X.T)
-    return np.ascontiguousarray(R.T), np.ascontiguousarray(Q.T)
+    def _by_pieces(self, product: Callable[..., NDArray[np.float64]], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        number = max(48, AT_ONCE // (self.size * self.dim))
+        pieces = [rows[start : start + number] for start in range(0, len(rows), number)] or [rows]
+        done = [product(self._space, piece, self._threads(len(piece))) for piece in pieces]
+        return done[0] if len(done) == 1 else np.concatenate(done)
 
 
 _KNOWN: Remembered[RowSpace] = Remembered()

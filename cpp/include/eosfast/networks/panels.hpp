@@ -89,6 +89,18 @@ void multiply_transposed(const Panels<T>& left, std::ptrdiff_t left_from, std::p
                          const Panels<T>& right, std::ptrdiff_t right_from, std::ptrdiff_t columns, T* out,
                          std::ptrdiff_t out_stride, bool accumulate);
 
+// Rows of some panels that follow each other: number c of row i in panel p is at[p * stride + i * width + c].
+template <class T>
+struct PanelRows {
+  const T* at;
+  std::ptrdiff_t stride;
+};
+
+// The same sums over the samples of `panels` panels alone, for `rows` rows and `columns` rows.
+template <class T>
+void multiply_transposed(PanelRows<T> left, std::ptrdiff_t rows, PanelRows<T> right, std::ptrdiff_t columns,
+                         std::ptrdiff_t panels, int width, T* out, std::ptrdiff_t out_stride, bool accumulate);
+
 // Pointers to `count` rows, `stride` apart.
 template <class T>
 std::vector<T*> row_pointers(T* first, std::ptrdiff_t count, std::ptrdiff_t stride) {
