@@ -256,3 +256,20 @@ def test_an_output_that_is_full_is_one_line(buffering):
     assert out.stderr.decode().count("\n") == 1
     assert out.stderr.startswith(b"eosfast: ")
     assert b"No space left" in out.stderr
+
+
+def test_a_name_that_the_terminal_cannot_show(tmp_path):
+    pytest.importorskip("zarr", reason="stores need Zarr")
+    (tmp_path / "spec.toml").write_text(
+        'num_steps = 3\nmodel = {type = "SingleNeuron"}\noptimizer = {type = "GD"}\ngrid = {lr = [0.1]}\n'
+    )
+    out = subprocess.run(
+        [*COMMAND, "sweep", "spec.toml", "--store", "größe.zarr"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.endswith(rb"the result is in gr\xf6\xdfe.zarr" + os.linesep.encode())
+    assert (tmp_path / "größe.zarr").is_dir()

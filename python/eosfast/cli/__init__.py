@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import metadata
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 from eosfast import build_info
@@ -113,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0, or 1 if a check failed, 2 for an error, 75 after a signal, 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name that the terminal cannot show
     try:
         return _status_of(argv)
     finally:
