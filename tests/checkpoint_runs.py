@@ -1,6 +1,9 @@
-"""Runs whose checkpoints are tested, and ways to stop them."""
+"""Runs whose checkpoints are tested, ways to stop them, and files that are forged."""
 
+import hashlib
+import io
 import os
+import zipfile
 
 import numpy as np
 import xarray as xr
@@ -124,3 +127,29 @@ class Stops:
             raise KeyboardInterrupt
         self.real(source, target)
         self.renewals += 1
+
+
+def forged(content, change):
+    """Return the archive with other arrays, and the checksum that belongs to them. A value that is bytes, and no array,
+    is a whole member.
+    """
+    with np.load(io.BytesIO(content)) as archive:
+        arrays = dict(archive)
+    change(arrays)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            if isinstance(array, bytes):
+                member.write(array)
+            else:
+                np.save(member, array)
+            archive.writestr(f"{name}.npy", member.getvalue())
+        archive.comment = b"0" * 64
+    return sealed(stream.getvalue())
+
+
+def sealed(archive):
+    """Return the bytes with the checksum that belongs to them: the last 64, over all the others and 64 zeros."""
+    whole = archive[:-64] + b"0" * 64
+    return whole[:-64] + hashlib.sha256(whole).hexdigest().encode()

@@ -1,5 +1,5 @@
-"""Random and damaged input for everything that reads files: specifications, changes of them, grids, CIFAR-10 batches.
-Whatever comes, the only exceptions are the ones that are promised.
+"""Random and damaged input for everything that reads files: specifications, changes of them, grids, checkpoints,
+CIFAR-10 batches. Whatever comes, the only exceptions are the ones that are promised.
 
 ``python tests/fuzz.py --seconds 60 [--seed 0] [TARGET ...]`` runs until the time is over and prints how many inputs
 each target has seen; the tests run a few of each (test_fuzz.py).
@@ -8,6 +8,8 @@ each target has seen; the tests run a few of each (test_fuzz.py).
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import multiprocessing
 import pickle
 import random
 import tempfile
@@ -21,183 +23,8 @@ import numpy as np
 import eosfast as eos
 from eosfast.datasets.batch_files import read_binary_batch, read_python_batch
 from eosfast.grid import read_grid
-from eosfast.specification import LAYOUT, SpecificationError, read
-
-SPECS = [
-    LAYOUT.replace("200", "4").replace("300", "5"),
-    """
-num_steps = 10
-measure = ["loss", {type = "Mean", quantity = "loss", last = 3}]
-w0 = [1.0, 2.0, 0.5]
-[model]
-type = "ScalarProduct"
-depth = 3
-[optimizer]
-type = "HeavyBall"
-momentum = 0.5
-[grid]
-lr = [0.1, 0.2]
-[grid.zip.run]
-model.target = [1, 2]
-seed = {range = [0, 2]}
-""",
-    """
-num_steps = 3
-[model]
-type = "MLP"
-widths = [2, 3]
-data = {name = "xor", dim = 2}
-activation = {type = "Leaky", phi = {type = "HuberizedReLU", h = 0.5}, c = 0.5, k = 0.5}
-[optimizer]
-type = "GD"
-lr = 0.1
-[stop]
-grad_norm = 1e-9
-[grid]
-widths = [[2, 3], [4]]
-""",
-    """
-num_steps = 3
-model = {type = "QuadraticRegression.diagonal", eigenvalues = [1.0, 2.0]}
-optimizer = {type = "Nesterov", momentum = 0.1, lr = 1}
-grid.model = [{type = "QuadraticRegression.random", D = 2, P = 2, sigma_z = 1, sigma_J = 1}]
-""",
-    """
-num_steps = 3
-model = {type = "LogisticRegression", data = {name = "digits", classes = [3, 5], n = 9}}
-optimizer = {type = "NormalizedGD"}
-grid = {lr = [1], data = [{name = "Dataset", X = [[1, 2], [3, 4]], y = [1, -1]}, {name = "two_point", gamma = 0.1}]}
-""",
-]
-
-VALUES = [
-    *("0", "1", "2", "-1", "3", "true", "false", "nan", "inf", "-inf", "1e308", "-1e308", "5e-324", "0.5", "-0.0"),
-    *("9223372036854775807", "9223372036854775808", "-9223372036854775809", "1" + "0" * 400, "1099511627776"),
-    *('""', '"a"', '"loss"', '"GD"', '"seed"', '"\\u0000"', '"\\n"', '"0.1"', '"xor"', '"é"', "1979-05-27", "12:30:00"),
-    *(
-        "[]",
-        "[[]]",
-        "[1, true]",
-        "[[1], 2]",
-        "[1, [2]]",
-        "{}",
-        '{type = "Leaky"}',
-        '{name = "xor"}',
-        "[1, 2, 3]",
-        "[nan]",
-    ),
-    *("{linspace = [1, 2, 3]}", "{geomspace = [1, 2, 3]}", "{range = [1, 3]}", "{linspace = 3}", "{range = [1, 2, 3]}"),
-    *("{linspace = [], range = []}", '[{type = "SingleNeuron"}]', '["relu"]', "[0.1, 0.2]", "[-1]", '{type = "GD"}'),
-]
-
-KEYS = [
-    *(
-        "num_steps",
-        "seed",
-        "measure",
-        "model",
-        "optimizer",
-        "w0",
-        "stop",
-        "grid",
-        "grid.zip",
-        "grid.zip.run",
-        "lr",
-        "x",
-    ),
-    *(
-        "type",
-        "name",
-        "data",
-        "loss",
-        "activation",
-        "widths",
-        "momentum",
-        "linspace",
-        "range",
-        '"model.loss"',
-        "w.x",
-        "y",
-    ),
-    *('""', "w1", "depth", "diverged", "steady", "classes", "Q", "eigenvalues", "target", "model.type", '"a b"', "zip"),
-]
-
-
-def mutated(rng, text):
-    """Return a text with a few random changes: of characters, values, keys, lines."""
-    for _ in range(rng.randint(1, 4)):
-        kind = rng.random()
-        lines = text.split("\n")
-        at = rng.randrange(len(lines))
-        if kind < 0.35:  # a value
-            key, equals, _ = lines[at].partition("=")
-            if equals:
-                lines[at] = f"{key}= {rng.choice(VALUES)}"
-        elif kind < 0.5:  # a value within a line
-            words = lines[at].split(" ")
-            words[rng.randrange(len(words))] = rng.choice(VALUES)
-            lines[at] = " ".join(words)
-        elif kind < 0.65:  # a key
-            _, equals, value = lines[at].partition("=")
-            lines[at] = f"{rng.choice(KEYS)} = {value if equals else rng.choice(VALUES)}"
-        elif kind < 0.75:
-            del lines[at]
-        elif kind < 0.85:
-            lines.insert(at, lines[rng.randrange(len(lines))] if lines else "")
-        else:  # characters
-            line = list(lines[at])
-            where = rng.randrange(len(line) + 1)
-            line[where : where + rng.randint(0, 2)] = rng.choice(
-                ["", "[", "]", "{", "}", '"', "=", ".", "\x00", "é", "-"]
-            )
-            lines[at] = "".join(line)
-        text = "\n".join(lines)
-        if not text:
-            return text
-    return text
-
-
-def refusal(kinds, work):
-    """Return the message of the exception of one of these kinds that `work` raises, "" if it raises none."""
-    try:
-        work()
-    except kinds as error:
-        message = str(error)
-    else:
-        return ""
-    assert message
-    return message
-
-
-class Specifications:
-    """Specifications with changes in their text, and sometimes with ``--set``."""
-
-    def __init__(self, folder):
-        self.file = folder / "spec.toml"
-
-    def one(self, rng):
-        """Read one."""
-        text = mutated(rng, rng.choice(SPECS))
-        changes = [f"{rng.choice(KEYS)}={rng.choice(VALUES)}" for _ in range(rng.choice([0, 0, 0, 1, 2]))]
-        self.file.write_text(text, encoding="utf-8")
-        message = refusal(SpecificationError, lambda: read(self.file, changes))
-        assert not message or message.startswith((f"{self.file}: ", "--set "))
-
-
-class Noise:
-    """Specifications that are noise."""
-
-    def __init__(self, folder):
-        self.file = folder / "noise.toml"
-
-    def one(self, rng):
-        """Read one."""
-        content = bytearray(rng.choice(SPECS).encode())
-        for _ in range(rng.randint(1, 8)):
-            content[rng.randrange(len(content))] = rng.randrange(256)
-        self.file.write_bytes(bytes(content[: rng.randint(0, len(content))] if rng.random() < 0.2 else content))
-        message = refusal(SpecificationError, lambda: read(self.file))
-        assert not message or message.startswith(f"{self.file}: ")
+from fuzz_checkpoints import Checkpoints
+from fuzz_specifications import Noise, Specifications, refusal
 
 
 class Grids:
@@ -338,31 +165,81 @@ class Batches:
         assert labels.max() < 10
 
 
-TARGETS = {"specifications": Specifications, "noise": Noise, "grids": Grids, "batches": Batches}
+TARGETS = {
+    "specifications": Specifications,
+    "noise": Noise,
+    "grids": Grids,
+    "checkpoints": Checkpoints,
+    "batches": Batches,
+}
+
+
+MOST_FAILURES = 20
+PATIENCE = 60  # seconds for one input, or to set up a target
 
 
 def fuzz(target, folder, seed, *, count=None, seconds=None):
-    """Try inputs until there were `count`, or for some seconds; return how many. Each has a seed of its own, which an
-    AssertionError tells.
-    """
-    tried, one = 0, TARGETS[target](folder)
-    began = time.monotonic()
+    """Try inputs until there were `count`, or for some seconds; return how many."""
+    tried, one, began = 0, TARGETS[target](folder), time.monotonic()
+    while (count is None or tried < count) and (seconds is None or time.monotonic() - began < seconds):
+        attempt(one, target, seed, tried)
+        tried += 1
+    return tried
+
+
+def attempt(one, target, seed, number):
+    """Try one input. Each has a seed of its own, which an AssertionError tells."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        while (count is None or tried < count) and (seconds is None or time.monotonic() - began < seconds):
-            try:
-                one.one(random.Random(f"{seed}.{tried}"))
-            except Exception as error:
-                raise AssertionError(f"{target}, seed {seed}, input {tried}") from error
-            tried += 1
-    return tried
+        try:
+            one.one(random.Random(f"{seed}.{number}"))
+        except Exception as error:
+            raise AssertionError(f"{target}, seed {seed}, input {number}") from error
+
+
+def work(target, folder, seed, end, begun, failed):
+    """Try inputs, counting them where another process sees it."""
+    faulthandler.enable()
+    one = TARGETS[target](folder)
+    while time.monotonic() < end and failed.value < MOST_FAILURES:
+        begun.value += 1
+        try:
+            attempt(one, target, seed, begun.value - 1)
+        except AssertionError:
+            traceback.print_exc(limit=-4)
+            failed.value += 1
+
+
+def watched(target, folder, seed, seconds):
+    """Return how many inputs a target saw within some seconds, and how many failed. They are tried in another process:
+    one that crashes or hangs it is a failure as well.
+    """
+    fork = multiprocessing.get_context("fork")
+    begun, failed = (fork.Value("q", 0, lock=False) for _ in range(2))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and failed.value < MOST_FAILURES:
+        child = fork.Process(target=work, args=(target, folder, seed, end, begun, failed))
+        child.start()
+        seen = -1
+        while child.is_alive() and begun.value != seen:
+            seen = begun.value
+            child.join(PATIENCE)
+        hangs = child.is_alive()
+        if hangs:
+            child.kill()
+            child.join()
+        if child.exitcode:
+            how = "hangs" if hangs else f"ends the process ({child.exitcode})"
+            print(f"{target}, seed {seed}, input {begun.value - 1} {how}", flush=True)
+            failed.value += 1
+    return begun.value, failed.value
 
 
 def main():
     """Fuzz from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []])
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="for each target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gigabytes", type=float, default=6, help="address space; what needs more is a MemoryError")
     options = parser.parse_args()
@@ -370,17 +247,10 @@ def main():
 
     limit = int(options.gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk is slow at creating files
     for target in options.targets or TARGETS:
-        seed, tried, failed = options.seed, 0, 0
-        end = time.monotonic() + options.seconds
-        with tempfile.TemporaryDirectory() as folder:
-            while time.monotonic() < end and failed < 20:
-                try:
-                    tried += fuzz(target, Path(folder), seed, seconds=end - time.monotonic())
-                except AssertionError:
-                    traceback.print_exc(limit=-4)
-                    failed += 1
-                seed += 1000
+        with tempfile.TemporaryDirectory(dir=memory) as folder:
+            tried, failed = watched(target, Path(folder), options.seed, options.seconds)
         print(f"{target}: {tried} inputs, {failed} failures", flush=True)
 
 

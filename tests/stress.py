@@ -173,14 +173,16 @@ ATTACKS = [kill_all, kill_all, kill_first, kill_any, kill_any, ask_to_stop, fill
 
 
 def damage(store, chance):
-    """Cut, change or remove a chunk that is done; return its block, None if there is none."""
+    """Cut, change or remove a chunk of a block that is done; return the block, None if none is done."""
     done = sorted(store.glob("status/c/*/*"))
     if not done:
         return None
     place = chance.choice(done).relative_to(store / "status")
     name = chance.choice(["status", "num_steps_done", *(one for one in MEASURES if one != "weights")])
     file, kind = store / name / place, chance.randrange(3)
-    content = bytearray(file.read_bytes())
+    content = bytearray(file.read_bytes() if file.exists() else b"")  # an earlier damage may not be mended yet
+    if not content:
+        return block_of(f"status/{place}")
     if kind == 0:
         file.unlink()
     elif kind == 1:
@@ -232,11 +234,11 @@ def stress(folder, seconds, pause, seed, log, say=print):
             break
         counts["attacks"] += 1
         counts[f"{who}: {attack.__name__}"] += 1
-        damaged = set()
         if chance.random() < 0.3:
             block = damage(store, chance)
             if block:
-                damaged, now = {block}, chunks(store)
+                damaged.add(block)
+                now = chunks(store)
                 counts["damaged blocks"] += 1
         before = now
         done = sum(name.startswith("status/") for name in now)

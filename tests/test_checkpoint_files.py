@@ -1,17 +1,15 @@
 """Files that are no checkpoint of this run: damaged, another run's, foreign, or not to be written."""
 
-import hashlib
 import io
 import json
 import os
-import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import eosfast as eos
-from checkpoint_runs import CASES, Stops, assert_same, in_folder, renew_often
+from checkpoint_runs import CASES, Stops, assert_same, forged, in_folder, renew_often
 from eosfast._dispatch import core
 
 
@@ -115,24 +113,6 @@ def test_a_damaged_file_is_refused(written, file, data):
         refused(case, file)
 
 
-def forged(content, change):
-    """The archive with other arrays, and the checksum that belongs to them: the last 64 bytes, over all the others
-    and 64 zeros.
-    """
-    with np.load(io.BytesIO(content)) as archive:
-        arrays = dict(archive)
-    change(arrays)
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.save(member, array)
-            archive.writestr(f"{name}.npy", member.getvalue())
-        archive.comment = b"0" * 64
-    whole = stream.getvalue()
-    return whole[:-64] + hashlib.sha256(whole).hexdigest().encode()
-
-
 def test_what_forges_itself_a_checksum_is_still_read_with_care(file, often, monkeypatch):
     case = CASES["network, followed eigenvectors"]
     stops = Stops(monkeypatch)
@@ -166,6 +146,31 @@ def test_what_forges_itself_a_checksum_is_still_read_with_care(file, often, monk
     file.write_bytes(forged(content, lambda arrays: None))
     stops.left = -1
     assert_same(eos.train(**case, checkpoint=file), expected)
+
+
+def test_an_anchor_that_the_run_meets_without_repeating_ends(file, often, monkeypatch):
+    every_step = {"record": eos.Record(1, ("weights",))}
+    case = {
+        "model": eos.ScalarProduct(depth=2, target=1.0),
+        "w0": [1.4, 1.0],
+        "optimizer": eos.GD(1.5),  # chaotic
+        "num_steps": 5000,
+        "record": eos.Record(100, ("loss",)),
+    }
+    w = eos.train(**(case | every_step)).weights.values
+    stops = Stops(monkeypatch)
+    stops.left = 30
+    assert 1920 < eos.train(**case, checkpoint=file).attrs["num_steps_done"] < 2880
+
+    def meet(arrays):  # steps at which a run is compared with what it was 960 steps ago
+        state = arrays["state"].tobytes()
+        assert w[1920].tobytes() in state
+        arrays["state"] = np.frombuffer(state.replace(w[1920].tobytes(), w[2880].tobytes()), np.uint8)
+
+    file.write_bytes(forged(file.read_bytes(), meet))
+    stops.left = -1
+    with pytest.raises(ValueError, match=r"run\.npz' cannot be continued: the saved state does not fit"):
+        eos.train(**case, checkpoint=file)
 
 
 # ------------------------------------------------------------------------------------------------------ bad names

@@ -1,4 +1,6 @@
-"""Pictures, judged by what is drawn: lines, labels, limits, colours. Nothing is shown, no global setting changes."""
+"""Pictures, judged by what is drawn: lines, labels, limits, colours (test_plotting_images.py compares them as wholes).
+Nothing is shown, no global setting changes.
+"""
 
 from __future__ import annotations
 
@@ -260,6 +262,13 @@ def test_mark_threshold(ax, axis):
     assert set(line.get_xdata() if axis == "x" else line.get_ydata()) == {3.0}
     assert texts(ax) == ["edge"]
     assert ax.texts[0].get_color() == line.get_color() == "red"
+
+
+@pytest.mark.parametrize(("value", "side"), [(2.0, "left"), (9.0, "right"), (40.0, "left"), (60.0, "right")])
+def test_the_name_of_an_upright_threshold_is_where_there_is_room(ax, value, side):
+    ax.set(xlim=(0, 10)) if value < 10 else ax.set(xscale="log", xlim=(1, 2500))
+    plotting.mark_threshold(ax, value, "edge", axis="x")
+    assert ax.texts[0].get_horizontalalignment() == side
 
 
 def test_mark_threshold_on_an_unknown_axis(ax):

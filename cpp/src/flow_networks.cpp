@@ -146,7 +146,7 @@ double NetworkFlow<T>::estimated_sharpness(const std::function<bool()>& stop) {
   SpectrumResult found = lanczos(dim, products, options, top_.empty() ? nullptr : top_.data(), nullptr);
   if (!std::isfinite(found.values[0])) return 0.0;
   top_ = std::move(found.vectors);
-  return found.values[0];
+  return std::max(found.values[0], 0.0);  // what is not convex anywhere bounds no step
 }
 
 template <class T>
@@ -245,8 +245,9 @@ void NetworkFlow<T>::load(StateReader& in) {
   for (double* value : {&time_, &h_, &since_, &sharpness_}) *value = in.number<double>();
   for (bool* flag : {&begun_, &held_, &chebyshev_}) *flag = in.flag();
   for (std::int64_t* count : {&num_steps_, &num_gradients_, &next_look_, &wait_, &gradients_before_})
-    *count = in.number<std::int64_t>();
-  verdict_ = in.number<FlowStatus>();
+    *count = in.count();
+  StateReader::demand(std::isfinite(sharpness_) && wait_ > 0);
+  verdict_ = load_flow_status(in);
 }
 
 template <class T>

@@ -78,7 +78,8 @@ template <class Real>
 void Rosenbrock<Real>::load(int i, StateReader& in) {
   for (Real& w : w_) set_lane(w, i, in.number<double>());
   for (Real* number : {&time_, &h_, &held_, &fresh_, &num_steps_}) set_lane(*number, i, in.number<double>());
-  verdicts_[i] = in.number<FlowStatus>();
+  StateReader::demand(lane(num_steps_, i) >= 0.0);
+  verdicts_[i] = load_flow_status(in);
 }
 
 // The mean square of e in units of the tolerance at w and `other`.

@@ -151,6 +151,7 @@ class Recording {
   std::int64_t cycle_length(const Snapshot& entry) {
     do run_.advance(1);
     while (!run_.is_at(entry) && now() - entry.step < kAnchor);
+    StateReader::demand(run_.is_at(entry));  // an anchor of its own run would have been right
     return now() - entry.step;
   }
 
@@ -166,6 +167,7 @@ class Recording {
       run_.advance(1);
       behind = run_.snapshot();
       run_.stand_on(ahead);
+      StateReader::demand(behind.step < cycle_->entry.step);  // likewise
     }
     return behind.step;
   }
@@ -210,13 +212,16 @@ class Recording {
     StateReader in(keeper_->earlier());
     StateReader::demand(in.number<std::uint32_t>() == kForm);
     const Snapshot place = load_snapshot(in);
-    row_ = keeper_->earlier_rows();
-    const std::int64_t last = row_ > 0 ? out_.step[row_ - 1] : -1;
-    StateReader::demand(last >= -1 && last < num_steps_ && row_ == (row_ > 0 ? schedule_.count_until(last) : 0));
-    next_record_ = schedule_.at_or_after(last + 1, num_steps_);
+    next_record_ = schedule_.at_or_after(0, num_steps_);
+    for (; row_ < keeper_->earlier_rows(); ++row_) {
+      StateReader::demand(next_record_ < num_steps_ && out_.step[row_] == next_record_);
+      next_record_ = schedule_.at_or_after(next_record_ + 1, num_steps_);
+    }
     if (steady_) {
       anchor_ = load_snapshot(in);
       older_anchor_ = load_snapshot(in);
+      StateReader::demand(anchor_.step % kAnchor == 0 && older_anchor_.step <= anchor_.step &&
+                          anchor_.step <= place.step);
     }
     if (in.flag()) load_cycle(in);
     StateReader::demand(place.step < num_steps_ && (cycle_ || place.step <= next_record_));
@@ -232,10 +237,12 @@ class Recording {
     cycle_->entry = load_snapshot(in);
     outcome_.steady_period = in.number<std::int64_t>();
     outcome_.steady_from = in.number<std::int64_t>();
-    StateReader::demand(outcome_.steady_period > 0 && next_record_ >= cycle_->entry.step);
+    const std::int64_t period = outcome_.steady_period, from = outcome_.steady_from;
+    StateReader::demand(0 < period && period <= kAnchor && 0 <= from && from <= cycle_->entry.step &&
+                        cycle_->entry.step <= next_record_);
     for (auto left = in.number<std::uint64_t>(); left > 0; --left) {
       const auto key = in.number<std::int64_t>(), row = in.number<std::int64_t>();
-      StateReader::demand(0 <= row && row < row_);
+      StateReader::demand(0 <= key && key < 2 * period && 0 <= row && row < row_);
       cycle_->rows.emplace(key, row);
     }
   }

@@ -352,7 +352,10 @@ void Tracker::load(StateReader& in) {
   in.vector_or_none(scout_, size);
   in.vector_up_to(companion_values_, kCompanions);
   in.vector(companions_, companion_values_.size() * size);
-  for (int* count : {&since_seen_, &since_deep_, &deep_in_}) *count = in.number<int>();
+  for (int* count : {&since_seen_, &since_deep_, &deep_in_}) {
+    *count = in.number<int>();
+    StateReader::demand(0 <= *count && *count < 1000);  // they stay far below
+  }
   for (double* value : {&lowest_, &ceiling_, &seen_value_, &drift_, &smallest_}) *value = in.number<double>();
 }
 

@@ -8,6 +8,7 @@ noticed before anything of it is used.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -98,40 +99,53 @@ class Checkpoint:
     # ---------------------------------------------------------------------------------------------------------- reading
 
     def _read(self, file: Any) -> None:
-        damaged = f"checkpoint {str(self.path)!r} is damaged, cut short, or no checkpoint; nothing was changed"
+        damaged = (
+            f"checkpoint {str(self.path)!r} is damaged, cut short, or no checkpoint; nothing was changed. "
+            "Name another file, or delete it to begin anew"
+        )
         if not _has_its_digest(file):
-            raise ValueError(f"{damaged}. Name another file, or delete it to begin anew")
+            raise ValueError(damaged)
         file.seek(0)
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                self._take(arrays)
-        except (KeyError, TypeError, zipfile.BadZipFile, json.JSONDecodeError) as error:
-            raise ValueError(f"{damaged} ({error})") from error
+            with zipfile.ZipFile(file) as archive:
+                facts = json.loads(str(_array(archive, "facts")))
+                refusal = self._refusal(facts)
+                if not refusal:
+                    self._take(archive, facts)
+        except MemoryError:  # there are really so many bytes
+            raise
+        except Exception as error:  # whatever zipfile, numpy and json make of a forged file
+            raise ValueError(damaged) from error
+        if refusal:
+            raise ValueError(f"checkpoint {str(self.path)!r} {refusal}")
 
-    def _take(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        facts = json.loads(str(arrays["facts"]))
+    def _refusal(self, facts: dict[str, Any]) -> str:
+        """Return why a whole file is not of this run, "" if it is."""
         if facts["format"] != FORMAT:
-            raise ValueError(
-                f"checkpoint {str(self.path)!r} has the format {shown(facts['format'])}, not {FORMAT!r}; nothing was "
-                "changed"
-            )
+            return f"has the format {shown(facts['format'])}, not {FORMAT!r}; nothing was changed"
         different = differences(facts["identity"], json.loads(json.dumps(self.identity, allow_nan=False)))
-        if different:
-            raise ValueError(
-                f"checkpoint {str(self.path)!r} belongs to another run, nothing was changed: {'; '.join(different)}. "
-                "Name another file, or delete this one"
-            )
-        outcome = {name: int(facts["outcome"][name]) for name in OUTCOME}
+        if not different:
+            return ""
+        listed = "; ".join(different)
+        return f"belongs to another run, nothing was changed: {listed}. Name another file, or delete this one"
+
+    def _take(self, archive: zipfile.ZipFile, facts: dict[str, Any]) -> None:
+        """Take over what the file holds; where it cannot be, any exception, and only the columns may be changed."""
+        outcome, seconds = {name: facts["outcome"][name] for name in OUTCOME}, facts["wall_seconds"]
+        if not all(type(count) is int and -1 <= count < 2**63 for count in outcome.values()):
+            raise TypeError("what the core told are no counts")
+        if not 0 <= outcome["status"] < len(STATUS) or not (type(seconds) is float and 0.0 <= seconds < np.inf):
+            raise TypeError("status or wall_seconds has no such value")
         rows = outcome["rows"]
         for name, column in self.columns.items():
-            stored = arrays[f"column.{name}"]
+            stored = _array(archive, f"column.{name}")
             if stored.dtype != column.dtype or stored.shape != (rows, *column.shape[1:]) or rows > len(column):
                 raise TypeError(f"column {name} has the wrong form")
+            if stored.dtype == np.bool_ and np.any(stored.view(np.uint8) > 1):
+                raise TypeError(f"column {name} is neither true nor false")
             column[:rows] = stored
-        if not 0 <= outcome["status"] < len(STATUS):
-            raise TypeError("status has no such value")
-        self.state, self.outcome = arrays["state"].tobytes(), outcome
-        self.source.began -= float(facts["wall_seconds"])
+        self.state, self.outcome = _array(archive, "state").tobytes(), outcome
+        self.source.began -= seconds
 
     # ---------------------------------------------------------------------------------------------------------- writing
 
@@ -238,3 +252,17 @@ def _has_its_digest(file: Any) -> bool:
         left -= len(piece)
     digest.update(NO_DIGEST)
     return bool(file.read() == digest.hexdigest().encode())
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Return an array of the archive. What it says of its size is believed only if there are as many bytes."""
+    member = archive.getinfo(f"{name}.npy")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+        plain = (
+            version == (1, 0) and member.compress_type == zipfile.ZIP_STORED and not (fortran_order or dtype.hasobject)
+        )
+        if not plain or math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+            raise TypeError(f"{name} is not as it was written")
+        return np.ndarray(shape, dtype, buffer=file.read())

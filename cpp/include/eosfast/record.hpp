@@ -24,10 +24,6 @@ struct Schedule {
     const auto next = std::lower_bound(steps.begin(), steps.end(), t);
     return next == steps.end() ? never : *next;
   }
-  // How many steps up to t, itself included, are recorded.
-  std::int64_t count_until(std::int64_t t) const {
-    return listed ? std::upper_bound(steps.begin(), steps.end(), t) - steps.begin() : t / every + 1;
-  }
 };
 
 // A quantity of the model's own: `width` numbers a row.

@@ -122,7 +122,7 @@ def mark_threshold(ax: Axes, value: float, text: str | None = None, *, axis: str
     ax : Axes
     value : float
     text : str, optional
-        Name of the line, next to its end.
+        Name of the line, next to its end; of a vertical one on the side with more room, as the axis is now.
     axis : {"y", "x"}
         "y": a horizontal line at y = value; "x": a vertical one.
     **line
@@ -151,7 +151,15 @@ def mark_threshold(ax: Axes, value: float, text: str | None = None, *, axis: str
         }
     else:
         ax.axvline(value, **style)
-        place = {"xy": (value, 1), "xycoords": ("data", "axes fraction"), "ha": "left", "va": "top", "xytext": (3, -2)}
+        across = ax.get_xaxis_transform().transform((value, 0.0))
+        on_the_left = ax.transAxes.inverted().transform(across)[0] > 0.5
+        place = {
+            "xy": (value, 1),
+            "xycoords": ("data", "axes fraction"),
+            "ha": "right" if on_the_left else "left",
+            "va": "top",
+            "xytext": (-3 if on_the_left else 3, -2),
+        }
     if text:
         ax.annotate(text, textcoords="offset points", color=style["color"], fontsize="small", **place)
     return ax

@@ -45,18 +45,23 @@ def theories(contours: Any, values: xr.DataArray) -> dict[str | None, Any]:
     return found
 
 
+def halo() -> list[Any]:
+    """Return path effects of a black line that is to be seen on every colour: a white edge."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.6, foreground="white")]
+
+
 def draw_contours(ax: Axes, theory: dict[str | None, Any], levels: Any, sides: tuple[Side, Side]) -> list[Artist]:
     """Draw black lines with a white edge, visible on every colour, and return handles for a legend of their names."""
     if not theory:
         return []
     from matplotlib.lines import Line2D
-    from matplotlib.patheffects import withStroke
 
     for side in sides:
         if side.names is not None:
             raise ValueError(f"contours need two axes of numbers, the values of {side.dim!r} are names")
     heights = np.unique(np.atleast_1d(np.asarray(levels, dtype=np.float64)))
-    halo = [withStroke(linewidth=2.6, foreground="white")]
     handles: list[Artist] = []
     for number, (name, function) in enumerate(theory.items()):
         across, up, surface = _surface(function, sides)
@@ -68,10 +73,10 @@ def draw_contours(ax: Axes, theory: dict[str | None, Any], levels: Any, sides: t
         }
         within = heights[(heights >= surface.min()) & (heights <= surface.max())] if surface.count() else []
         if len(within):
-            ax.contour(across, up, surface, levels=within, path_effects=halo, **style)
+            ax.contour(across, up, surface, levels=within, **style).set_path_effects(halo())
         if name is not None:
             line = Line2D([], [], color="black", linewidth=1.1, linestyle=DASHES[number % len(DASHES)])
-            line.set(label=str(name), path_effects=halo)
+            line.set(label=str(name), path_effects=halo())
             handles.append(line)
     return handles
 

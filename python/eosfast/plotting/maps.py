@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import THRESHOLD, coordinate, drawn_on, label_of, variable_or_itself
+from .axes import coordinate, drawn_on, label_of, variable_or_itself
 from .categories import categories_of
-from .contours import draw_contours, theories
+from .contours import draw_contours, halo, theories
 from .sides import Side, side_of
 from .sweeps import SHARPNESSES
 from .thresholds import stability_threshold
@@ -159,7 +159,7 @@ def _mark_threshold(bar: Colorbar, value: float | None) -> None:
     """Draw the threshold across the colour bar, if it is among its colours."""
     low, high = sorted(bar.ax.get_ylim())
     if value is not None and low <= value <= high:
-        bar.ax.axhline(value, **THRESHOLD)
+        bar.ax.axhline(value, color="black", linewidth=1.1, path_effects=halo())
 
 
 def _drawn(values: xr.DataArray, sides: tuple[Side, Side]) -> xr.DataArray:

@@ -17,6 +17,12 @@ inline namespace EOSFAST_ISA {
 // field is not finite; Ctrl-C. `pending`: it goes on.
 enum class FlowStatus : std::int8_t { completed, budget, stalled, diverged, interrupted, pending };
 
+inline FlowStatus load_flow_status(StateReader& in) {
+  const auto status = in.number<std::int8_t>();
+  StateReader::demand(0 <= status && status <= static_cast<std::int8_t>(FlowStatus::pending));
+  return static_cast<FlowStatus>(status);
+}
+
 struct FlowOptions {
   double rtol = 1e-8, atol = 1e-10;
   std::int64_t max_steps = 1'000'000;  // attempted steps of a trajectory

@@ -81,6 +81,12 @@ class StateReader {
     vector(values, size);
   }
   bool flag() { return number<std::uint8_t>() != 0; }
+  // So many that a few more are not too many for the type.
+  std::int64_t count() {
+    const auto value = number<std::int64_t>();
+    demand(0 <= value && value <= std::int64_t{1} << 53);
+    return value;
+  }
   void finish() const { demand(left_.empty()); }
   // What must hold of a state that fits.
   static void demand(bool holds) {
