@@ -386,3 +386,12 @@ def test_bad_arguments(how, error, message, tmp_path, monkeypatch):
     with pytest.raises(error, match=message):
         small(**how)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_threshold_beyond_all_numbers_is_left_out(tmp_path):
+    """JSON has no infinity."""
+    found = eos.sweep(
+        eos.SingleNeuron(), eos.GD(1e-320), {"y": [1.0]}, w0={"x": 0.1}, num_steps=2, store=tmp_path / "sweep.zarr"
+    )
+    assert "threshold" not in found.attrs
+    json.loads((tmp_path / "sweep.zarr/zarr.json").read_text(), parse_constant=pytest.fail)

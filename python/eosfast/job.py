@@ -132,10 +132,11 @@ class Job:
         return configuration(self.arguments(), self.seed)
 
     def threshold(self) -> dict[str, float]:
-        """Return the attribute ``threshold``, if it is the same for all runs."""
+        """Return the attribute ``threshold``, if it is the same for all runs and finite."""
         if any(axis.target.place == "optimizer" for axis in self.space.axes):
             return {}
-        return {"threshold": self.optimizer.stability_threshold()}
+        threshold = self.optimizer.stability_threshold()
+        return {"threshold": threshold} if math.isfinite(threshold) else {}  # JSON, and so Zarr, has no infinity
 
     # --------------------------------------------------------------------------------------------------- how it is done
 
