@@ -17,6 +17,7 @@ import eosfast as eos
 from eosfast._dispatch import core
 
 NO_STOP = {"diverged": 1e12, "grad_norm": math.nan, "loss": math.nan, "steady": False}
+LR_ALONE = np.array([1.0, 0.0])  # what "GD" takes, lr and weight_decay, for lr = 1
 NO_SOLVE = {"every": 0, "tol": 1e-3, "seed": 0}
 MODELS = {
     "SingleNeuron sqrt": ("SingleNeuron", {"loss": "sqrt", "beta": 2.0}, [2.0], [0.3, 4.0]),
@@ -60,7 +61,7 @@ def train_bits(name: str, config: dict, start: list[float]) -> str:
     result = core.train(
         core.model(name, config),
         "GD",
-        np.array([0.05]),
+        0.05 * LR_ALONE,
         np.array(start),
         0.0,
         400,
@@ -81,7 +82,7 @@ def train_bits(name: str, config: dict, start: list[float]) -> str:
 def sweep_bits(name: str, config: dict, lane_fields: list[float], start: list[float]) -> str:
     """A row of 37 step sizes (no multiple of any number of lanes), from stable to divergent."""
     shape = (37,)
-    values = [np.arange(1, 38) / 37, *lane_fields, *start]
+    values = [*(LR_ALONE[:, None] * np.arange(1, 38) / 37), *lane_fields, *start]
     columns = [np.broadcast_to(np.asarray(value, dtype=float), shape) for value in values]
     out = {
         "status": np.full(shape, 5, np.int8),
@@ -150,7 +151,7 @@ def steps_bits(config: dict, dim: int, name: str = "FeedForward") -> str:
     model = core.model(name, config)
     start = (np.arange(dim) * 29 % 83) / 80 - 0.5
     out = {"step": np.empty(31, np.int64), "loss": np.empty(31), "weights": np.empty((31, dim))}
-    core.train(model, "GD", np.array([0.1]), start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 0.1, 2, None, None)
+    core.train(model, "GD", 0.1 * LR_ALONE, start, 0.0, 30, 1, out, [], NO_STOP, NO_SOLVE, 0.1, 2, None, None)
     product = core.hvp(model, start, start[::-1].copy()[None])
     return digest(np.concatenate([out["loss"], out["weights"].ravel(), product.ravel()]))
 

@@ -4,15 +4,12 @@ from the flow.
 
 import dataclasses
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 import eosfast as eos
+from interruption import words_after_ctrl_c
 from reference import DATA, EXAMPLES
 
 XOR = eos.MLP(eos.datasets.xor(), (3,))
@@ -126,17 +123,9 @@ print(run.attrs["status"], run.sizes["time"], bool(np.isfinite(run.loss.values[.
     ],
 )
 def test_ctrl_c_returns_what_there_is(model, threads, rtol):
-    code = LONG_FLOW.format(model=model, threads=threads, rtol=rtol, progress=threads > 1)
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as job:
-        assert job.stdout.readline() == "ready\n"
-        time.sleep(1.5)
-        job.send_signal(signal.SIGINT)
-        began = time.perf_counter()
-        status, rows, finite = job.stdout.readline().split()
-        assert time.perf_counter() - began < 1.0
-        assert job.wait(timeout=10) == 0
-        assert "Traceback" not in job.stderr.read()
+    status, rows, finite = words_after_ctrl_c(
+        LONG_FLOW.format(model=model, threads=threads, rtol=rtol, progress=threads > 1), 1.5
+    )
     assert (status, finite) == ("interrupted", "True")
     assert int(rows) < 3
 

@@ -1,8 +1,5 @@
 """`train` on networks: the iterates, what is recorded of them, how runs end, and what changes no bit."""
 
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 import xarray as xr
 
 import eosfast as eos
+from interruption import words_after_ctrl_c
 from network_reference import iterates, network, samples
 from reference import without_provenance
 
@@ -333,16 +331,7 @@ print(run.attrs["status"], run.attrs["num_steps_done"], run.step.values[-1], run
     ("widths", "every", "tol"), [((20,), 10**7, 1e-3), ((300, 300), "'log2'", 1e-15)], ids=["steps", "solves"]
 )
 def test_ctrl_c_returns_what_there_is_within_a_second(widths, every, tol):
-    code, pipe = LONG_RUN.format(widths=widths, every=every, tol=tol), subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as job:
-        assert job.stdout.readline() == "ready\n"
-        time.sleep(2.0)
-        job.send_signal(signal.SIGINT)
-        began = time.perf_counter()
-        status, done, last, rows, finite = job.stdout.readline().split()
-        assert time.perf_counter() - began < 1.0
-        assert job.wait(timeout=10) == 0
-        assert "Traceback" not in job.stderr.read()
+    status, done, last, rows, finite = words_after_ctrl_c(LONG_RUN.format(widths=widths, every=every, tol=tol))
     assert status == "interrupted"
     assert int(done) == int(last) >= 0
     assert int(rows) >= 1

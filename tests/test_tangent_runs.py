@@ -3,15 +3,12 @@ recorded by `train`, against dense matrices at every recorded iterate; and at th
 """
 
 import dataclasses
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 import eosfast as eos
+from interruption import words_after_ctrl_c
 from network_reference import samples
 
 TANH = eos.MLP(samples(14, 3, 2), (4, 3), "tanh")
@@ -211,18 +208,7 @@ print(run.attrs["status"], run.sizes["step"], np.isfinite(run.loss.values).all()
 @pytest.mark.parametrize(("name", "n"), [("ntk_sharpness", 2000), ("q1_min", 1)])
 def test_ctrl_c_inside_a_solve(name, n):
     """With one sample the kernel is a number, and it is the curvature that keeps the run busy."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [sys.executable, "-c", LONG_RUN.format(name=name, n=n)], stdout=pipe, stderr=pipe, text=True
-    ) as job:
-        assert job.stdout.readline() == "ready\n"
-        time.sleep(1.0)
-        job.send_signal(signal.SIGINT)
-        began = time.perf_counter()
-        status, rows, finite, unknown = job.stdout.readline().split()
-        assert time.perf_counter() - began < 1.0
-        assert job.wait(timeout=10) == 0
-        assert "Traceback" not in job.stderr.read()
+    status, rows, finite, unknown = words_after_ctrl_c(LONG_RUN.format(name=name, n=n), 1.0)
     assert status == "interrupted"
     assert int(rows) >= 1
     assert (finite, unknown) == ("True", "True")

@@ -1,10 +1,6 @@
 """`train`: the iterates, where they start, and what goes on around a run."""
 
 import pickle
-import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -13,6 +9,7 @@ import pytest
 import xarray as xr
 
 import eosfast as eos
+from interruption import words_after_ctrl_c
 from reference import DATA, EXAMPLES, everything, iterates, losses_of_one_number, steps_of_the_core, without_provenance
 
 OPTIMIZERS = [eos.GD(lr=0.05), eos.HeavyBall(lr=0.05, momentum=0.5), eos.Nesterov(lr=0.05, momentum=0.9)]
@@ -161,17 +158,7 @@ print(run.attrs["status"], run.attrs["num_steps_done"], run.step.values[-1], run
     [("eos.SingleNeuron()", "[0.3, 15.0]", "0.01"), ("eos.ThresholdNeuron(data)", "None", "1e-9")],
 )
 def test_ctrl_c_returns_what_there_is_within_a_second(model, w0, lr, progress):
-    code = LONG_RUN.format(model=model, w0=w0, lr=lr, progress=progress)
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as job:
-        assert job.stdout.readline() == "ready\n"
-        time.sleep(2.0)
-        job.send_signal(signal.SIGINT)
-        began = time.perf_counter()
-        status, done, last, rows, finite = job.stdout.readline().split()
-        assert time.perf_counter() - began < 1.0
-        assert job.wait(timeout=10) == 0
-        assert "Traceback" not in job.stderr.read()
+    status, done, last, rows, finite = words_after_ctrl_c(LONG_RUN.format(model=model, w0=w0, lr=lr, progress=progress))
     assert status == "interrupted"
     assert int(done) == int(last) > 0
     assert int(rows) >= 2

@@ -191,9 +191,9 @@ class OctetRuns {
   const Plan& plan_;
   const std::ptrdiff_t dim_;
   const std::int64_t until_, patience_;
-  std::array<std::unique_ptr<Run>, kLanes> runs_;
-  std::array<bool, kLanes> ended_{};
-  std::array<std::int64_t, kLanes> t_{}, anchor_at_{};
+  std::unique_ptr<Run> runs_[kLanes];
+  bool ended_[kLanes]{};
+  std::int64_t t_[kLanes]{}, anchor_at_[kLanes]{};
   std::vector<double> w_, grad_, velocity_, anchor_w_, anchor_velocity_;  // (dim, 8)
   Lanes fields_[O::kFields], previous_{0.0};
   std::vector<Lanes> gathered_;
