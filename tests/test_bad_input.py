@@ -193,6 +193,7 @@ CASES = {
     "grid a text": (lambda: sweep({"model.loss": "sqrt"}), TypeError, ["grid['model.loss']", "'sqrt'"]),
     "grid two-dimensional": (lambda: sweep({"lr": np.ones((2, 2))}), ValueError, ["grid['lr']", "(2, 2)"]),
     "grid nested": (lambda: sweep({"lr": [[0.1, 0.2]]}), ValueError, ["grid['lr']", "one-dimensional"]),
+    "grid dimension": (lambda: sweep({"lr": ("a/b", [0.1])}), ValueError, ["grid['lr']", "without '/'", "'a/b'"]),
     "grid ragged": (lambda: sweep({"lr": [[0.1], [0.1, 0.2]]}), ValueError, ["grid['lr']", "one-dimensional"]),
     "unknown name": (
         lambda: sweep({"lrr": [1]}),

@@ -183,9 +183,15 @@ def test_what_is_no_name(name):
 
 
 def test_a_folder_or_an_empty_name(tmp_path):
-    for name in (tmp_path, "", "a\0b"):
+    for name in (tmp_path, "", "a\0b", "s3://bucket/run.npz"):
         with pytest.raises(ValueError, match="checkpoint must be the name of a file"):
             eos.train(**CASES["neuron"], checkpoint=name)
+
+
+def test_a_checkpoint_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    eos.train(**CASES["neuron"], checkpoint="~/run.npz")
+    assert in_folder(tmp_path / "run.npz") == ["run.npz"]
 
 
 def test_what_cannot_be_written_is_an_error_before_any_work(tmp_path, monkeypatch):

@@ -228,11 +228,49 @@ def test_ctrl_c_ends_with_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_leaves_is_no_error(tmp_path):
-    process = subprocess.Popen([*COMMAND, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture(params=["1", ""])
+def buffering(request):
+    """The environment of a process that writes at once, and of one that writes in the end."""
+    return os.environ | {"PYTHONUNBUFFERED": request.param}
+
+
+def test_a_reader_that_leaves_is_no_error(buffering):
+    process = subprocess.Popen(
+        [*COMMAND, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffering
+    )
     process.stdout.close()
     err = process.stderr.read()
     process.wait(timeout=60)
     process.stderr.close()
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
+    assert err == ""
+    assert process.returncode in (0, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_an_output_that_is_full_is_one_line(buffering):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        out = subprocess.run([*COMMAND, "info"], stdout=full, stderr=subprocess.PIPE, env=buffering, check=False)
+        blind = subprocess.run([*COMMAND, "inof"], stderr=full, env=buffering, check=False)
+    assert out.returncode == blind.returncode == 2
+    assert out.stderr.decode().count("\n") == 1
+    assert out.stderr.startswith(b"eosfast: ")
+    assert b"No space left" in out.stderr
+
+
+def test_a_name_that_the_terminal_cannot_show(tmp_path):
+    pytest.importorskip("zarr", reason="stores need Zarr")
+    (tmp_path / "spec.toml").write_text(
+        'num_steps = 3\nmodel = {type = "SingleNeuron"}\noptimizer = {type = "GD"}\ngrid = {lr = [0.1]}\n'
+    )
+    out = subprocess.run(
+        [*COMMAND, "sweep", "spec.toml", "--store", "größe.zarr"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.endswith(rb"the result is in gr\xf6\xdfe.zarr" + os.linesep.encode())
+    assert (tmp_path / "größe.zarr").is_dir()

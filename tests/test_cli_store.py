@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import re
 import sys
 
@@ -150,6 +151,46 @@ def test_plot(unfinished, call, tmp_path, monkeypatch):
     assert call(*arguments, "--value", "status", "--at", "run=0")[0] == 0
 
 
+def test_the_title_says_where_a_picture_was_cut(unfinished, call, tmp_path, monkeypatch):
+    """At the nearest value, not at the one asked for."""
+    titles = []
+    monkeypatch.setattr("matplotlib.axes.Axes.set_title", lambda self, text, **_: titles.append(text))
+    arguments = ["plot", unfinished, "--x", "run", "--y", "seed", "--value", "loss", "--out", tmp_path / "fig.png"]
+    assert call(*arguments, "--at", "lr=0.0243")[0] == 0
+    assert call(*arguments, "--at", "lr=7")[0] == 0
+    assert titles == ["lr=0.02", "lr=0.03"]
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(unfinished, call, tmp_path, monkeypatch):
+    def savefig(self, file, **_):
+        file.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
+    (tmp_path / "fig.png").write_bytes(b"old")
+    before = set(tmp_path.iterdir())
+    arguments = ["--x", "lr", "--y", "seed", "--value", "loss", "--at", "run=0", "--out", tmp_path / "fig.png"]
+    assert call("plot", unfinished, *arguments) == (
+        2,
+        "",
+        f"eosfast: '{tmp_path / 'fig.png'}' cannot be written (No space left on device)\n",
+    )
+    assert (tmp_path / "fig.png").read_bytes() == b"old"
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_plot_over_an_axis_whose_values_repeat(call, tmp_path):
+    store = tmp_path / "sweep.zarr"
+    grid = {"lr": [0.1, 0.1], "y": [1.0, 2.0]}
+    eos.sweep(eos.SingleNeuron(), eos.GD(), grid, w0={"x": 0.3}, num_steps=3, measure=("loss",), store=store)
+    arguments = ["--x", "lr", "--y", "y", "--value", "loss", "--out", tmp_path / "fig.png"]
+    assert call("plot", store, *arguments) == (
+        2,
+        "",
+        "eosfast: the values of 'lr' must be finite and different to be an axis of cells\n",
+    )
+
+
 def recorded(drawn):
     from matplotlib.axes import Axes
 
@@ -171,6 +212,10 @@ def recorded(drawn):
         (["--x", "lr", "--y", "lr", "--value", "loss"], "--x and --y must differ"),
         (["--x", "lr", "--y", "seed", "--value", "loss"], "another axis, 'run': say where to cut it, --at run=VALUE"),
         (["--x", "lr", "--y", "seed", "--value", "loss", "--at", "rum=1"], "--at must be NAME=VALUE, NAME 'run'"),
+        (
+            ["--x", "lr", "--y", "seed", "--value", "loss", "--at", "run=0", "--at", "run=1"],
+            "--at must name each axis once, got run=0 and run=1",
+        ),
         (["--x", "lr", "--y", "seed", "--value", "loss", "--at", "run=a"], "--at run must be a number, got 'a'"),
         (
             ["--x", "lr", "--y", "seed", "--value", "weights", "--at", "parameter=z"],
@@ -192,4 +237,5 @@ def test_a_damaged_chunk_is_one_line(unfinished, call, tmp_path):
     status, out, err = call("export", unfinished, tmp_path / "t.csv")
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
+    assert f"store '{unfinished}' is damaged" in err
     assert not (tmp_path / "t.csv").exists()

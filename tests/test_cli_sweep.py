@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,11 +113,34 @@ def test_shards_fill_one_store(spec, call, tmp_path, three_blocks):
     assert call("sweep", spec, "--store", store, "--shard", "2/3")[0] == 0
     status, out, _ = call("sweep", spec, "--store", store, "--shard", "0/3")
     assert status == 0
-    assert "30 runs: 30 completed; 6000 steps\n2400 steps in " in out
+    assert out.startswith("shard 0/3: 12 runs: 12 completed; 2400 steps\n2400 steps in ")  # others' are not read
     status, out, err = call("status", store)
     assert (status, err) == (0, "")
     assert out.startswith("30 of 30 runs done (100.0 %)\n")
     assert ", ended 2" in out
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_the_store_knows_the_commit_of_its_specification(spec, call, tmp_path):
+    def git(*words):
+        identity = ("-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", "-C", tmp_path, *identity, *words], capture_output=True, text=True, check=True)
+
+    def noted(file):
+        assert call("sweep", file, "--store", tmp_path / "out.zarr", "--overwrite", "--set", "num_steps=2")[0] == 0
+        with xarray.open_zarr(tmp_path / "out.zarr") as found:
+            return found.attrs.get("git")
+
+    assert noted(spec) is None
+    git("init", "-q")
+    git("add", spec)
+    git("commit", "-q", "-m", "a sweep")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    assert noted(spec) == commit
+    spec.write_text(SPEC + "# changed\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.toml").symlink_to(spec)
+    assert noted(spec) == noted(tmp_path / "elsewhere" / "link.toml") == f"{commit} with changes"
 
 
 def test_dry_run_writes_nothing(spec, call, tmp_path):
@@ -132,11 +156,23 @@ def test_dry_run_writes_nothing(spec, call, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["spec.toml"]
 
 
-def test_the_estimate_is_about_right(spec, call):
-    line = call("sweep", spec, "--dry-run", "--threads", 1, "--set", "num_steps=200000", "--set", "stop.steady=false")[
-        1
-    ].splitlines()[-1]
-    job = eos.specification.read(spec, ["num_steps=200000", "stop.steady=false"])
+# Its last iterates cost more than its steps.
+COSTLY_END = """
+num_steps = 20
+measure = ["gfs_sharpness"]
+model = {type = "LinearNetwork", widths = [6, 6, 6], target = {data}}
+optimizer = {type = "GD"}
+[grid]
+lr = {linspace = [0.001, 0.01, 10]}
+seed = {range = [0, 40]}
+""".replace("{data}", str(np.diag(np.arange(1.0, 7.0)).tolist()))
+
+
+@pytest.mark.parametrize("text", [SPEC.replace("= 200", "= 200_000\nstop = {steady = false}"), COSTLY_END])
+def test_the_estimate_is_about_right(text, spec, call):
+    spec.write_text(text)
+    line = call("sweep", spec, "--dry-run", "--threads", 1)[1].splitlines()[-1]
+    job = eos.specification.read(spec)
     began = time.thread_time()
     job.run(job.whole(), 1)
     number, unit = line.split()[2:4]
@@ -160,6 +196,7 @@ def test_the_estimate_is_about_right(spec, call):
         (["sweep", "spec.toml", "--store", "spec.toml"], "'spec.toml' is no sweep's store, nothing was changed"),
         (["sweep", "spec.toml", "--store", "."], "'.' is no sweep's store, nothing was changed"),
         (["sweep", "spec.toml", "--store", ".", "--overwrite"], "'.' is no sweep's store, nothing was changed"),
+        (["sweep", "spec.toml", "--store", "s3://b/s"], "store must be the path of a folder on a disk, got 's3://b/s'"),
         (["sweep", "spec.toml", "--stor", "s"], "unknown option '--stor'.*did you mean '--store'"),
         (["sweep", "spec.toml", "more", "--store", "s"], "unexpected argument 'more'"),
         (["status"], "STORE of status is missing"),

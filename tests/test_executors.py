@@ -229,6 +229,12 @@ def test_executors_that_break_again_and_again(tmp_path, short):
         in_small_blocks(executor=Broken(3), num_steps=50)
 
 
+@pytest.mark.parametrize("made", [None, 3])
+def test_a_factory_of_something_else(made):
+    with pytest.raises(TypeError, match=rf"executor_factory must return a concurrent.futures.Executor, got {made}"):
+        in_small_blocks(executor_factory=lambda: made, num_steps=50)
+
+
 class Failing(Executor):
     """A task of it ends with an error of its own."""
 

@@ -279,14 +279,6 @@ def test_the_example_of_the_documentation(spec):
     assert job.shape == (200, 300, 2)
 
 
-def test_changes(spec):
-    changes = ["num_steps=7", "grid.lr=[0.5]", "model.loss = huber", "w0={x = 1, y = 2}", "grid.zip.run.seed=[1, 2]"]
-    file = spec(NEURON.replace("y = {linspace = [2, 20, 3]}", ""))
-    job = read(file, changes)
-    assert (job.num_steps, job.shape, job.model.loss) == (7, (1, 2), "huber")
-    assert job.space.dims == ("lr", "run")
-
-
 WRONG = [
     ("num_steps = 300", "num_step = 300", "unknown key 'num_step'.*did you mean 'num_steps'"),
     ("num_steps = 300", "", "the key 'num_steps' is missing"),
@@ -369,25 +361,6 @@ def test_what_is_wrong_is_said_in_one_line(old, new, message, spec):
         read(file)
     assert str(caught.value).startswith(f"{file}: ")
     assert len(str(caught.value)) < 700
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("num_steps", "--set must be KEY=VALUE"),
-        ("=3", "--set must be KEY=VALUE"),
-        ("grid..lr=3", "--set must be KEY=VALUE"),
-        ("grid.lr=[1", "--set grid.lr: the value must be TOML"),
-        ("grid.lr=", "--set grid.lr: the value must be TOML"),
-        ("num_steps=3\nseed=4", "--set num_steps: the value must be TOML"),
-        ("model.type.x=3", "--set model.type.x: 'type' is no table"),
-        ("sed=4", "unknown key 'sed': .*did you mean 'seed'"),
-        ("w0.x=abc", "must hold real numbers, got 'abc'"),
-    ],
-)
-def test_wrong_changes(change, message, spec):
-    with pytest.raises(SpecificationError, match=message):
-        read(spec(NEURON), [change])
 
 
 def test_files_that_cannot_be_read(tmp_path):

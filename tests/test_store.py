@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -129,6 +130,8 @@ def test_attributes(parts):
     assert found.attrs["status"] == "pending"
     assert "ended" not in found.attrs
     assert {"eosfast_version", "isa", "host", "created"} <= set(found.attrs)
+    assert found.attrs["numpy_version"] == np.__version__
+    assert found.attrs["python_version"] == platform.python_version()
 
 
 def test_blocks_are_whole_chunks_of_every_variable(parts):
@@ -199,6 +202,32 @@ def test_a_damaged_chunk_is_computed_again(damage, variable, parts, reference):
     assert len(again) == len(reference.data_vars)
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("coordinate", ["lr", "parameter"])
+def test_a_damaged_coordinate_is_written_again(coordinate, damage, parts):
+    (chunk,) = (one for one in (parts / coordinate / "c").rglob("*") if one.is_file())
+    content = chunk.read_bytes()
+    if damage == "remove":
+        chunk.unlink()
+    else:
+        half = len(content) // 2
+        chunk.write_bytes(
+            content[:half] + (b"" if damage == "cut" else bytes([content[half] ^ 1]) + content[half + 1 :])
+        )
+        with pytest.raises((ValueError, RuntimeError)):
+            xarray.open_zarr(parts, chunks=None).load()
+    small(store=parts, shard=(0, 5))
+    assert chunk.read_bytes() == content
+    xarray.open_zarr(parts, chunks=None).load()
+
+
+def test_what_a_kill_leaves_behind_does_not_disturb_readers(parts):
+    (parts / "status" / "zarr.0123.partial").touch()
+    (parts / ".nfs000001").touch()
+    for found in (xarray.open_zarr(parts, chunks=None), small(store=parts, shard=(0, 5))):
+        assert found.load().sizes["lr"] == 18
+
+
 # -------------------------------------------------------------------------------------------------------------- refused
 
 OTHERS = {
@@ -210,6 +239,18 @@ OTHERS = {
     "measure": ({"measure": ("loss",)}, "measure"),
     "stop": ({"stop": eos.Stop(grad_norm=1e-3)}, "stop"),
     "seed": ({"seed": 1}, "seed is 0 there and 1 here"),
+    "one of many values": (
+        {"grid": {"lr": np.append(np.linspace(0.02, 0.08, 18)[:-1], 0.09), "y": np.linspace(5, 20, 22)}},
+        "grid.lr.values[17] is 0.08 there and 0.09 here.",
+    ),
+    "number of values": (
+        {"grid": {"lr": np.linspace(0.02, 0.08, 19), "y": np.linspace(5, 20, 22)}},
+        "grid.lr.values has 18 values there and 19 here",
+    ),
+    "order": (
+        {"grid": {"y": np.linspace(5, 20, 22), "lr": np.linspace(0.02, 0.08, 18)}},
+        "the order of grid is lr, y there and y, lr here",
+    ),
 }
 
 
@@ -222,6 +263,42 @@ def test_another_sweep_is_refused(name, parts):
     assert message in str(caught.value)
     assert str(parts) in str(caught.value)
     assert files(parts) == before
+
+
+@pytest.mark.parametrize("form", ["pandas", "xarray", "view", "block"])
+def test_another_start_is_refused_whatever_holds_it(form, tmp_path):
+    """Not only where the text that abbreviates it differs."""
+    pandas = pytest.importorskip("pandas")
+    make = {
+        "pandas": pandas.Series,
+        "xarray": xarray.DataArray,
+        "view": memoryview,
+        "block": lambda values: {"w": pandas.Series(values)},
+    }[form]
+    model = eos.LogisticRegression(eos.datasets.digits(n=20))
+    start = np.linspace(0.0, 1.0, model.dim)
+    how = {"num_steps": 3, "measure": ("loss",), "num_threads": 1, "store": tmp_path / "sweep.zarr"}
+    found = eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(start), **how)
+    assert found.loss.item() == eos.train(model, start, eos.GD(lr=0.1), num_steps=3).loss.values[-1]
+    eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(start), **how)
+    other = start.copy()
+    other[30] = np.nextafter(other[30], 1.0)
+    with pytest.raises(ValueError, match=r"holds another sweep.*w0.*\[30\] is "):
+        eos.sweep(model, eos.GD(), {"lr": [0.1]}, w0=make(other), **how)
+
+
+def test_what_differs_between_long_axes_is_said_in_numbers(tmp_path):
+    how = {"num_steps": 1, "measure": ("loss",), "store": tmp_path / "sweep.zarr"}
+    small(grid={"lr": ("run", np.linspace(0.1, 0.2, 70)), "y": ("run", np.arange(70))}, **how)
+    with pytest.raises(ValueError, match=r"grid\.lr\.values\.last is 0\.2 there and 0\.3 here; .*sha256"):
+        small(grid={"lr": ("run", np.linspace(0.1, 0.3, 70)), "y": ("run", np.arange(70))}, **how)
+
+
+def test_the_same_sweep_written_otherwise_goes_on(tmp_path):
+    grid, first, store = {"lr": np.linspace(0.02, 0.08, 18)}, {"x": 0.3, "y": 5}, tmp_path / "sweep.zarr"
+    in_small_blocks(grid=grid, w0=first, num_steps=50, store=store, shard=(0, 2))
+    found = in_small_blocks(grid=grid, w0={"y": 5.0, "x": 0.3}, num_steps=50, store=store)
+    same(found, small(grid=grid, w0=first))
 
 
 def test_how_it_is_computed_may_change(parts, reference):
@@ -264,6 +341,25 @@ def test_overwrite(parts, tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["empty", "new", "sweep.zarr"]
 
 
+def test_links_lead_to_the_store(parts, tmp_path):
+    for link, target in (("to_a_store", parts), ("to_nothing", tmp_path / "made"), ("to_a_folder", tmp_path / "empty")):
+        (tmp_path / link).symlink_to(target)
+    (tmp_path / "empty").mkdir()
+    before = sorted(one.name for one in tmp_path.iterdir())
+    for link in ("to_a_store", "to_nothing", "to_a_folder"):
+        same(small(store=tmp_path / link, num_steps=7, overwrite=True), small(num_steps=7))
+        assert (tmp_path / link).is_symlink()
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([*before, "made"])
+    same(small(store=tmp_path / "to_a_store", num_steps=7), small(num_steps=7))
+
+
+def test_a_store_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    small(store="~/sweep.zarr")
+    assert [one.name for one in tmp_path.iterdir()] == ["sweep.zarr"]
+    xarray.open_zarr("~/sweep.zarr").close()
+
+
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
@@ -276,6 +372,10 @@ def test_overwrite(parts, tmp_path):
         ({"store": "x", "shard": (0, 2), "overwrite": True}, ValueError, "overwrite must be False for a shard"),
         ({"store": 3}, TypeError, "store must be the path"),
         ({"store": ""}, TypeError, "store must be the path"),
+        ({"store": b"x"}, TypeError, "store must be the path"),
+        ({"store": "s3://x/y.zarr"}, ValueError, "store must be the path of a folder on a disk, got 's3://x/y.zarr'"),
+        ({"store": "x\0"}, ValueError, "store must be the path of a folder on a disk"),
+        ({"store": "."}, ValueError, "store must be a folder of its own, got .*: name one in it"),
         ({"store": "x", "overwrite": 1}, TypeError, "overwrite"),
         ({"executor": "threads"}, TypeError, "executor must be"),
         ({"executor_factory": 3}, TypeError, "executor_factory must be"),
@@ -286,3 +386,12 @@ def test_bad_arguments(how, error, message, tmp_path, monkeypatch):
     with pytest.raises(error, match=message):
         small(**how)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_threshold_beyond_all_numbers_is_left_out(tmp_path):
+    """JSON has no infinity."""
+    found = eos.sweep(
+        eos.SingleNeuron(), eos.GD(1e-320), {"y": [1.0]}, w0={"x": 0.1}, num_steps=2, store=tmp_path / "sweep.zarr"
+    )
+    assert "threshold" not in found.attrs
+    json.loads((tmp_path / "sweep.zarr/zarr.json").read_text(), parse_constant=pytest.fail)

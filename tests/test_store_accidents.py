@@ -260,6 +260,36 @@ def test_a_fork_does_not_hang(before, message):
     assert message in out.stdout
 
 
+FORKED_WORKERS = """
+import multiprocessing, numpy as np, eosfast as eos
+from concurrent.futures import ProcessPoolExecutor
+def sweep(**how):
+    return eos.sweep(eos.SingleNeuron(), eos.GD(), {"lr": np.linspace(0.01, 0.1, 400)}, w0={"x": 0.3, "y": 5.0},
+                     num_steps=500, **how).loss.values
+whole = sweep(num_threads=2)
+with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as crew:
+    assert (sweep(executor=crew) == whole).all()
+    try:
+        sweep(executor=crew, num_threads=2)
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_workers_do_not_hang():
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED_WORKERS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert out.returncode == 0, out.stderr
+    assert "num_threads=2 would hang here" in out.stdout
+    assert "'spawn' or 'forkserver'" in out.stdout
+
+
 # --------------------------------------------------------------------------------------------------------------- size
 
 

@@ -1,5 +1,7 @@
 """`sweep`: every run is the `train` of the same model, start and optimizer, whatever runs beside it."""
 
+import errno
+import io
 import json
 import subprocess
 import sys
@@ -201,8 +203,24 @@ def test_nothing_is_printed_and_progress_goes_to_stderr(capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "165/165" in err
+    assert "\r" not in err  # in a file each is a line
     assert "run/s" in err or "s/run" in err
     assert bits(shown) == bits(quiet)
+
+
+class Broken(io.StringIO):
+    """A log file on a full disk."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stderr", [None, Broken()])
+def test_progress_that_cannot_be_shown_stops_nothing(stderr, monkeypatch):
+    monkeypatch.setattr("sys.stderr", stderr)
+    found = eos.sweep(eos.ScalarProduct(), eos.GD(), {"lr": [0.1, 0.2]}, num_steps=30, progress=True)
+    run = eos.train(eos.ScalarProduct(), optimizer=eos.GD(0.1), num_steps=30, progress=True)
+    assert found.loss.values[0] == run.loss.values[-1]
 
 
 def test_progress_over_several_calls_of_the_core(capfd):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LARGEST_INT = 2**63 - 1
 
+READABLE = 80
+"""Characters of a value in a message."""
+
 
 def shown(value: object) -> str:
     """`repr(value)` on one line, cut to a readable length."""
@@ -28,7 +31,7 @@ def shown(value: object) -> str:
         text = " ".join(repr(value).split())
     except ValueError:  # an int of thousands of digits
         text = f"a {type(value).__name__} that is too long to show"
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= READABLE else text[: READABLE - 1] + "…"
 
 
 def one_of(given: str, valid: Iterable[str]) -> str:
@@ -130,7 +133,8 @@ class Integer:
         if isinstance(value, bool) or not isinstance(value, numbers.Integral):
             raise TypeError(f"{name} must be {self}, got {shown(value)}")
         if not self.least <= int(value) <= self.most:
-            wanted = f"an int from {self.least} to 2**63 - 1" if int(value) > LARGEST_INT else str(self)
+            unbounded = self.most == LARGEST_INT and int(value) > LARGEST_INT
+            wanted = f"an int from {self.least} to 2**63 - 1" if unbounded else str(self)
             raise ValueError(f"{name} must be {wanted}, got {shown(value)}")
         return int(value)
 

@@ -106,23 +106,30 @@ def blocks_of(shape: tuple[int, ...], seconds: float, variables: int, num_bytes:
 
 
 def seconds_per_run(job: Job, num_threads: int) -> float:
-    """Return how long a run takes, about: measured on a few runs from several places of the grid, for ever more steps
-    until that takes long enough to be measured, and scaled up.
+    """Return how long a run takes, about: its beginning and end, and its steps, measured on a few runs from several
+    places of the grid, for ever more steps until that takes long enough to be measured, and scaled up.
     """
     together = 64 if job.model.in_lanes else 8 if job.model.dim <= SMALL_DIM else 1
-    chunk = chunk_of(job.shape, min(job.num_runs, together))
-    corners = [[int(at * (size - part)) for size, part in zip(job.shape, chunk, strict=True)] for at in PILOT_PLACES]
-    regions = [
-        tuple(slice(start, start + part) for start, part in zip(corner, chunk, strict=True)) for corner in corners
-    ]
-    of_call = _processor_seconds(job.with_num_steps(0), regions)
+    regions = _pilots(job, together)
+    runs: int = sum(math.prod(part.stop - part.start for part in region) for region in regions)
+    without_steps = job.with_num_steps(0)
+    of_ends = _processor_seconds(without_steps, regions)
     steps = min(1, job.num_steps)
     while True:
-        seconds = _processor_seconds(job.with_num_steps(steps), regions) - of_call
+        seconds = _processor_seconds(job.with_num_steps(steps), regions) - of_ends
         if seconds >= PILOT_SECONDS or steps == job.num_steps:
-            runs = len(regions) * math.prod(chunk)
-            return max(seconds, 1e-6) / runs * job.num_steps / max(1, steps) / num_threads
+            break
         steps = min(8 * steps, job.num_steps)
+    of_calls = _processor_seconds(without_steps, _pilots(job, 1)) if runs > len(regions) else 0.0
+    total = max(seconds, 0.0) * job.num_steps / max(1, steps) + max(of_ends - of_calls, 0.0)
+    return max(total, 1e-6) / runs / num_threads
+
+
+def _pilots(job: Job, together: int) -> list[Region]:
+    """Return regions of about so many runs each from several places of the grid."""
+    chunk = chunk_of(job.shape, min(job.num_runs, together))
+    corners = [[int(at * (size - part)) for size, part in zip(job.shape, chunk, strict=True)] for at in PILOT_PLACES]
+    return [tuple(slice(start, start + part) for start, part in zip(corner, chunk, strict=True)) for corner in corners]
 
 
 def _processor_seconds(job: Job, regions: list[Region]) -> float:

@@ -185,9 +185,9 @@ def _checked_path(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         raise TypeError(f"checkpoint must be the name of a file or None, got {shown(path)}")
     name = os.fspath(path)
-    if not name or "\0" in name:
-        raise ValueError(f"checkpoint must be the name of a file, got {shown(name)}")
-    found = Path(os.path.realpath(name))
+    if not name or "\0" in name or "://" in name:
+        raise ValueError(f"checkpoint must be the name of a file on a disk, got {shown(name)}")
+    found = Path(os.path.realpath(Path(name).expanduser()))
     if found.exists() and not found.is_file():
         kind = "a folder" if found.is_dir() else "no regular file"
         raise ValueError(f"checkpoint must be the name of a file, {name!r} is {kind}")

@@ -106,7 +106,7 @@ class Elsewhere:
         own = executor is None
         if executor is None:
             assert factory is not None
-            executor = factory()
+            executor = _made_by(factory)
         try:
             while left:
                 try:
@@ -123,7 +123,7 @@ class Elsewhere:
                         raise RuntimeError(self._broken(error, len(left), factory is None)) from error
                     if own:
                         executor.shutdown(wait=False, cancel_futures=True)
-                    executor, own = factory(), True
+                    executor, own = _made_by(factory), True
                 except Exception as error:
                     error.add_note(self._kept())
                     raise
@@ -198,6 +198,13 @@ class Elsewhere:
         if self.store is None:
             return "Nothing is kept: with store= the same call would go on"
         return f"What is done is in the store {str(self.store.path)!r}: the same call goes on from there"
+
+
+def _made_by(factory: Callable[[], Executor]) -> Executor:
+    made = factory()
+    if not isinstance(made, Executor):
+        raise TypeError(f"executor_factory must return a concurrent.futures.Executor, got {shown(made)}")
+    return made
 
 
 _LATEST: list[tuple[str, Job, Blocks]] = []

@@ -147,6 +147,8 @@ def _spec(name: str, spec: Any) -> tuple[str, Any]:
         raise ValueError(f"grid[{name!r}] must be one-dimensional, got the shape {shape}")
     if not dim:
         raise ValueError(f"the dimension of grid[{name!r}] must have a name, got ''")
+    if "/" in dim or "\0" in dim or dim == ".":  # NetCDF would take it for a path
+        raise ValueError(f"the dimension of grid[{name!r}] must have a name without '/', got {dim!r}")
     if len(values) == 0:
         raise ValueError(f"grid[{name!r}] must hold at least one value, got {shown(spec)}")
     return dim, values

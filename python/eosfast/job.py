@@ -5,6 +5,7 @@ in another process. A job is plain values: it can be pickled and sent.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from eosfast import measures
 from eosfast._dispatch import core
 from eosfast.arguments import Integer
 from eosfast.grid import read_grid
-from eosfast.resources import require_memory
+from eosfast.resources import require_memory, threads
 from eosfast.results import PENDING, configuration, parameter_labels
 from eosfast.runs import Box, Runs
 from eosfast.stop import rules
@@ -67,9 +68,9 @@ class Job:
         reserved = {*measures.NAMES, *self.model.quantities, *ALWAYS}
         variables = {*names, *ALWAYS, *(["parameter"] if "weights" in names else [])}
         self.space = read_grid(grid, self.model, self.optimizer, variables, reserved)
-        self.w0 = w0
-        self.runs = Runs(self.model, self.optimizer, self.space, w0, self.seed)
-        self._given = (model, optimizer, grid, w0, num_steps, self.asked, stop, seed)
+        self.w0 = _plain(w0)
+        self.runs = Runs(self.model, self.optimizer, self.space, self.w0, self.seed)
+        self._given = (model, optimizer, grid, self.w0, num_steps, self.asked, stop, seed)
         self._check_weights()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,10 +132,11 @@ class Job:
         return configuration(self.arguments(), self.seed)
 
     def threshold(self) -> dict[str, float]:
-        """Return the attribute ``threshold``, if it is the same for all runs."""
+        """Return the attribute ``threshold``, if it is the same for all runs and finite."""
         if any(axis.target.place == "optimizer" for axis in self.space.axes):
             return {}
-        return {"threshold": self.optimizer.stability_threshold()}
+        threshold = self.optimizer.stability_threshold()
+        return {"threshold": threshold} if math.isfinite(threshold) else {}  # JSON, and so Zarr, has no infinity
 
     # --------------------------------------------------------------------------------------------------- how it is done
 
@@ -167,8 +169,10 @@ class Job:
 
     def run(self, region: Region, num_threads: int, poll: Callable[[int], object] | None = None) -> tuple[Arrays, bool]:
         """Do the runs of a region, or those that are finished before Ctrl-C; return their results and whether it was
-        heard. `poll` is told how many are done.
+        heard. `poll` is told how many are done. RuntimeError for several threads where they would hang: in a worker
+        that is a fork.
         """
+        num_threads = threads(num_threads)
         out = self.storage(region)
         interrupted = self._run_boxes(region, out, num_threads, poll)
         self._finish(out)
@@ -240,6 +244,22 @@ class Job:
                 out[name][pending] = variable.pending
             if out[name].dtype != variable.dtype:
                 out[name] = _whole(out[name])
+
+
+def _plain(start: Any) -> Any:
+    """Return the start with the arrays of other packages (pandas, xarray, PyTorch) as NumPy's: what identifies a sweep
+    must not be a text that abbreviates them.
+    """
+    if isinstance(start, Mapping):
+        return {name: _plain(value) for name, value in start.items()}
+    if isinstance(start, (list, tuple)):
+        return [_plain(value) for value in start]
+    if start is None or isinstance(start, (bool, int, float, str, np.ndarray)):
+        return start
+    try:
+        return np.asarray(start)
+    except (ValueError, TypeError):
+        return start
 
 
 def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from eosfast._dispatch import isa
 from eosfast._version import __version__
-from eosfast.arguments import shown
+from eosfast.arguments import READABLE, shown
 from eosfast.datasets import Dataset
 from eosfast.remembered import Remembered
 from eosfast.value_object import ValueObject
@@ -68,7 +68,7 @@ LONG_NAMES = {
 _CHECKSUMS: Remembered[str] = Remembered()
 
 SHOWN_IN_FULL = 64
-"""Arrays of at most so many elements are written out in the provenance; larger ones as shape and checksum."""
+"""Arrays of at most so many elements are written out in the provenance; larger ones as shape, ends and checksum."""
 
 
 def described(value: Any) -> Any:
@@ -85,7 +85,8 @@ def described(value: Any) -> Any:
             **{item.name: described(value._written(item.name)) for item in fields(value)},
         }
     if isinstance(value, np.ndarray) and value.dtype != object and value.size > SHOWN_IN_FULL:
-        return {"shape": list(value.shape), "dtype": value.dtype.name, "sha256": _checksum(value)}
+        ends = {"first": described(value[0]), "last": described(value[-1])} if value.ndim == 1 else {}
+        return {"shape": list(value.shape), "dtype": value.dtype.name, **ends, "sha256": _checksum(value)}
     if isinstance(value, np.ndarray) and value.size > SHOWN_IN_FULL:
         return {"shape": list(value.shape), "first": described(value.flat[0]), "sha256": _checksum(*value.flat)}
     if isinstance(value, np.floating):
@@ -115,8 +116,24 @@ def differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
         for key in dict.fromkeys([*stored, *wanted]):
             inner = f"{name}.{key}" if name else str(key)
             out += differences(stored.get(key), wanted.get(key), inner)
+        if name == "grid" and not out and list(stored) != list(wanted):  # the order of the dimensions
+            out = [f"the order of grid is {', '.join(stored)} there and {', '.join(wanted)} here"]
         return out
-    return [] if _same(stored, wanted) else [f"{name} is {shown(stored)} there and {shown(wanted)} here"]
+    if _same(stored, wanted):
+        return []
+    if isinstance(stored, list) and isinstance(wanted, list) and max(len(repr(stored)), len(repr(wanted))) > READABLE:
+        return _first_difference(stored, wanted, name)
+    return [f"{name} is {shown(stored)} there and {shown(wanted)} here"]
+
+
+def _first_difference(stored: list[Any], wanted: list[Any], name: str) -> list[str]:
+    """Return what differs first between two lists, too long to be shown whole."""
+    if len(stored) != len(wanted):
+        return [f"{name} has {len(stored)} values there and {len(wanted)} here"]
+    places = [i for i, (one, other) in enumerate(zip(stored, wanted, strict=True)) if not _same(one, other)]
+    first, *others = differences(stored[places[0]], wanted[places[0]], f"{name}[{places[0]}]")
+    more = f" ({len(places) - 1} more of its values differ)" if len(places) > 1 else ""
+    return [first + more, *others]
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -145,9 +162,10 @@ def _checksum(*values: Any) -> str:
             for held in value._values():
                 take(held)
         elif isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype.str}{value.shape}".encode())
             digest.update(np.ascontiguousarray(value).data)
         else:
-            digest.update(repr(value).encode())
+            digest.update(f"{value!r};".encode())
 
     for value in values:
         take(value)

@@ -105,7 +105,7 @@ def read(path: Path, changes: Iterable[str] = ()) -> Job:
         The file cannot be read, is not TOML, has unknown or missing keys, or values that do not fit.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SpecificationError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -128,8 +128,8 @@ def read(path: Path, changes: Iterable[str] = ()) -> Job:
 
 def _change(table: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
-    path = [part.strip() for part in key.split(".")]
-    if not equals or not all(path):
+    path = _parts(key)
+    if not equals or not path:
         raise SpecificationError(f"--set must be KEY=VALUE with a dotted key such as optimizer.lr=0.01, got {change!r}")
     value = _changed_value(".".join(path), text)
     for part in path[:-1]:
@@ -137,6 +137,21 @@ def _change(table: dict[str, Any], change: str) -> None:
         if not isinstance(table, dict):
             raise SpecificationError(f"--set {'.'.join(path)}: {part!r} is no table")
     table[path[-1]] = value
+
+
+def _parts(key: str) -> list[str]:
+    """Return the parts of a dotted key, quoted ones too; none if it is no key of TOML."""
+    try:
+        found: Any = tomllib.loads(f"{key} = 0")
+    except (ValueError, RecursionError):
+        return []
+    if "\n" in key.strip():  # a table before it
+        return []
+    parts: list[str] = []
+    while isinstance(found, dict) and len(found) == 1:
+        ((part, found),) = found.items()
+        parts.append(part)
+    return parts
 
 
 def _changed_value(key: str, text: str) -> Any:

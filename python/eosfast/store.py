@@ -17,11 +17,12 @@ import errno
 import json
 import math
 import os
+import platform
 import shutil
 import socket
 import uuid
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from eosfast._dispatch import isa
 from eosfast._version import __version__
 from eosfast.arguments import shown
 from eosfast.blocks import Blocks
+from eosfast.chunks import CHECKSUM_BYTES, intact, padded, put
 from eosfast.results import LONG_NAMES, STATUS, differences
 
 if TYPE_CHECKING:
@@ -41,15 +43,10 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import NDArray
 
-    from eosfast.job import Arrays, Job, Variable
+    from eosfast.job import Arrays, Job
 
 FORMAT = "eosfast_sweep"
 """Attribute of the group that says that it is a sweep's store, and of which form."""
-
-CHECKSUM_BYTES = 4
-
-PIECE = 2**24
-"""Runs that are looked at together."""
 
 
 class Store:
@@ -69,12 +66,22 @@ class Store:
         if overwrite and not _vacant(path):
             attributes_of(path)  # refuses what is no store
             with _writing(path):
-                doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
-                path.rename(doomed)
+                real = _real(path)
+                doomed = real.with_name(f".{real.name}.{uuid.uuid4().hex}.old")
+                real.rename(doomed)
                 shutil.rmtree(doomed)
-        if _vacant(path):
+        begun = not _vacant(path)
+        if not begun:
+            if _real(path) == _real(Path()):  # it is going to be another folder, in which nobody is
+                raise ValueError(
+                    f"store must be a folder of its own, got {str(path)!r}, where this process runs: name one in it, "
+                    "such as 'sweep.zarr'"
+                )
             cls._create(path, job, layout(), notes or {})
-        return cls.opened(path, job)
+        store = cls.opened(path, job)
+        if begun:
+            store._mend_coordinates()
+        return store
 
     @classmethod
     def opened(cls, path: Path, job: Job) -> Store:
@@ -100,10 +107,12 @@ class Store:
         """Make the whole layout beside `path` and rename it: of several processes that try, one wins."""
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+            real = _real(path)
+            real.parent.mkdir(parents=True, exist_ok=True)
+            draft = real.with_name(f".{real.name}.{uuid.uuid4().hex}.partial")
             try:
                 _lay_out(draft, job, blocks, notes)
-                draft.rename(path)
+                draft.rename(real)
             except OSError:
                 if not (path / "zarr.json").exists():  # else another process was faster
                     raise
@@ -125,7 +134,7 @@ class Store:
             for name, one in self.job.variables().items()
         ]
 
-    def _files(self, block: int) -> list[tuple[str, int]]:
+    def files(self, block: int) -> list[tuple[str, int]]:
         """Return the files of a block and the sizes that they have when they are whole, in the order of writing."""
         place = "/".join(map(str, self.blocks.place(block)))
         return [(folder + place + end, size) for folder, end, size in self._chunks]
@@ -133,7 +142,7 @@ class Store:
     def done(self, block: int) -> bool:
         """Return whether every chunk of a block is there, whole."""
         try:  # the status first: what is not done is known by one look
-            return all(os.stat(file).st_size == size for file, size in self._files(block)[::-1])  # noqa: PTH116 - 60,000
+            return all(os.stat(file).st_size == size for file, size in self.files(block)[::-1])  # noqa: PTH116 - 60,000
         except OSError:
             return False
 
@@ -141,27 +150,35 @@ class Store:
         """Return whether a block is done and undamaged; what is damaged is taken away."""
         if not self.done(block):
             return False
-        for file, _ in self._files(block):
-            if not _intact(file):
+        for file, _ in self.files(block):
+            if not intact(file):
                 with _writing(self.path):
                     Path(file).unlink(missing_ok=True)
                 return False
         return True
+
+    def _mend_coordinates(self) -> None:
+        """Write coordinates again whose chunks are missing or damaged."""
+        group = zarr().open_group(self.path, mode="r+")
+        for name, (_, values) in _coordinates(self.job).items():
+            if not _holds(group[name], values):
+                with _writing(self.path):
+                    group[name][:] = values
 
     def write(self, block: int, arrays: Arrays) -> None:
         """Write the results of a block, the status last."""
         with _writing(self.path):
             self._require_same()
             variables = self.job.variables().items()
-            for (name, variable), (file, _) in zip(variables, self._files(block), strict=True):
-                whole = _padded(arrays[name], (*self.blocks.chunk, *variable.extra), variable)
-                _put(file, whole)
+            for (name, variable), (file, _) in zip(variables, self.files(block), strict=True):
+                whole = padded(arrays[name], (*self.blocks.chunk, *variable.extra), variable)
+                put(file, whole)
 
     def _require_same(self) -> None:
         """Raise FileNotFoundError if the store was replaced by another since it was opened."""
         try:
             attributes = attributes_of(self.path)
-            same = attributes["block"] == list(self.blocks.chunk) and attributes["config"] == self._config
+            same = attributes["block"] == list(self.blocks.chunk) and self._is_ours(attributes["config"])
         except ValueError:
             same = False
         if not same:
@@ -171,13 +188,17 @@ class Store:
     def _config(self) -> str:
         return _config_of(self.job)
 
+    def _is_ours(self, config: str) -> bool:
+        """Return whether this is the configuration of the job, perhaps written otherwise: 2 for 2.0."""
+        return config == self._config or not differences(json.loads(config), json.loads(self._config))
+
     def finish(self) -> None:
         """Note that all blocks are there, and when."""
         with _writing(self.path):
             metadata = json.loads((self.path / "zarr.json").read_text(encoding="utf-8"))
             if metadata["attributes"]["status"] != "completed":
                 metadata["attributes"] |= {"status": "completed", "ended": _now()}
-                draft = self.path / f"zarr.{uuid.uuid4().hex}.partial"
+                draft = self.path / "status" / f"zarr.{uuid.uuid4().hex}.partial"  # where no reader lists the files
                 draft.write_text(json.dumps(metadata), encoding="utf-8")
                 draft.replace(self.path / "zarr.json")
 
@@ -194,33 +215,12 @@ def dataset_of(path: Path) -> xarray.Dataset:
 
     attributes_of(path)
     zarr()
-    found: xarray.Dataset = xarray.open_zarr(path, consolidated=False, chunks=None)
+    found: xarray.Dataset = xarray.open_zarr(path, consolidated=True, chunks=None)
     texts = {name: values for name, values in found.coords.items() if values.dtype.kind not in "iufb"}
     if "status" in found:
         found["status"].attrs["flag_values"] = np.arange(len(STATUS), dtype=np.int8)
     own = {name: (values.dims, np.array(values.values.tolist()), values.attrs) for name, values in texts.items()}
     return found.assign_coords(own)
-
-
-def counts_of(path: Path) -> dict[str, int]:
-    """Return how many runs have each status, and ``steps``, the number of steps done; read piece by piece."""
-    group = zarr().open_group(path, mode="r")
-    counts, steps = np.zeros(len(STATUS), dtype=np.int64), 0
-    rows = max(1, PIECE // int(np.prod(group["status"].shape[1:])))
-    for start in range(0, group["status"].shape[0], rows):
-        status = group["status"][start : start + rows]
-        counts += np.bincount(status.ravel(), minlength=len(STATUS))
-        steps += int(group["num_steps_done"][start : start + rows].sum())
-    return dict(zip(STATUS, counts.tolist(), strict=True)) | {"steps": steps}
-
-
-def seconds_of(path: Path, attributes: dict[str, Any]) -> float:
-    """Return how long a sweep took, or has been under way until its latest block."""
-    begun = datetime.fromisoformat(attributes["created"]).timestamp()
-    if "ended" in attributes:
-        return datetime.fromisoformat(attributes["ended"]).timestamp() - begun
-    latest = max((one.stat().st_mtime for one in (path / "status").rglob("*") if one.is_file()), default=begun)
-    return latest - begun
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
@@ -240,9 +240,21 @@ def attributes_of(path: Path) -> dict[str, Any]:
 
 def checked_path(store: object) -> Path:
     """Return the argument `store` as a path."""
-    if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
+    if not isinstance(store, (str, os.PathLike)) or isinstance(os.fspath(store), bytes) or not os.fspath(store):
         raise TypeError(f"store must be the path of a folder, got {shown(store)}")
-    return Path(store).absolute()  # a worker may be in another folder
+    return local(os.fspath(store)).absolute()  # a worker may be in another folder
+
+
+def local(name: str) -> Path:
+    """Return a path as it is meant: with ``~``, and not a URL."""
+    if "://" in name or "\0" in name:
+        raise ValueError(f"store must be the path of a folder on a disk, got {shown(name)}")
+    return Path(name).expanduser()
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads, links resolved: what is renamed is the folder, not a link to it."""
+    return Path(os.path.realpath(path))
 
 
 def zarr() -> Any:
@@ -272,24 +284,41 @@ def _lay_out(path: Path, job: Job, blocks: Blocks, notes: dict[str, str]) -> Non
             config={"write_empty_chunks": True},
             attributes=labels,
         )
-    along = {name: ((dim,), values) for name, (dim, values) in job.space.coordinates().items()}
-    parameters = job.parameters()
-    if parameters is not None:
-        along["parameter"] = (("parameter",), parameters)
-    for name, (own_dims, values) in along.items():
-        is_text = values.dtype.kind in "UO"
+    for name, (dim, values) in _coordinates(job).items():
         array = group.create_array(
             name,
             shape=values.shape,
-            dtype="string" if is_text else values.dtype,
-            dimension_names=own_dims,
+            dtype="string" if values.dtype.kind == "O" else values.dtype,
+            dimension_names=[dim],
+            compressors=[zarr().codecs.Crc32cCodec()],
             config={"write_empty_chunks": True},
             attributes={"long_name": LONG_NAMES[name]} if name in LONG_NAMES else {},
         )
-        array[:] = values.astype(object) if is_text else values
+        array[:] = values
     with warnings.catch_warnings():  # not yet in the specification of Zarr, and without it xarray warns
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
         zarr().consolidate_metadata(path)
+
+
+def _coordinates(job: Job) -> dict[str, tuple[str, NDArray[Any]]]:
+    """Return name -> (dimension, values), texts as objects."""
+    found = dict(job.space.coordinates())
+    parameters = job.parameters()
+    if parameters is not None:
+        found["parameter"] = ("parameter", parameters)
+    return {
+        name: (dim, values.astype(object) if values.dtype.kind in "UO" else values)
+        for name, (dim, values) in found.items()
+    }
+
+
+def _holds(array: Any, values: NDArray[Any]) -> bool:
+    """Return whether these values can be read from an array of a store."""
+    try:
+        found = array[:]
+    except (ValueError, RuntimeError, OSError):  # the checksum is wrong, or there are too few bytes
+        return False
+    return bool(np.array_equal(found.astype(values.dtype), values))
 
 
 def _attributes(job: Job, blocks: Blocks) -> dict[str, Any]:
@@ -303,6 +332,8 @@ def _attributes(job: Job, blocks: Blocks) -> dict[str, Any]:
         "seed": job.seed,
         "eosfast_version": __version__,
         "isa": isa,
+        "numpy_version": np.__version__,
+        "python_version": platform.python_version(),
         "host": socket.gethostname(),
         "created": _now(),
     }
@@ -315,46 +346,6 @@ def _config_of(job: Job) -> str:
 def _vacant(path: Path) -> bool:
     """Return whether there is nothing, or an empty folder."""
     return not path.exists() or (path.is_dir() and not any(path.iterdir()))
-
-
-def _padded(values: NDArray[Any], shape: tuple[int, ...], variable: Variable) -> NDArray[Any]:
-    """Return the values of a chunk: one at an upper end of the grid is as large as the others."""
-    dtype = variable.dtype.newbyteorder("<")
-    if values.shape == shape:
-        return np.ascontiguousarray(values, dtype)
-    out = np.full(shape, variable.pending, dtype)
-    out[tuple(slice(0, size) for size in values.shape)] = values
-    return out
-
-
-def _put(file: str, values: NDArray[Any]) -> None:
-    """Write a chunk with its checksum, beside its place, and move it there. Zarr's own way takes twenty times as long,
-    which counts when blocks are short.
-    """
-    from google_crc32c import value  # which Zarr needs
-
-    draft = Path(f"{file}.{uuid.uuid4().hex}.partial")
-    try:
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as stream:
-            stream.write(values.data)
-            stream.write(value(values).to_bytes(CHECKSUM_BYTES, "little"))
-        draft.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
-
-
-def _intact(file: str) -> bool:
-    """Return whether a chunk has the checksum at its end."""
-    from google_crc32c import value  # which Zarr needs
-
-    try:
-        content = Path(file).read_bytes()
-    except OSError:
-        return False
-    return int.from_bytes(content[-CHECKSUM_BYTES:], "little") == int(value(content[:-CHECKSUM_BYTES]))
 
 
 def _now() -> str:

@@ -12,7 +12,8 @@ import os
 import sys
 from contextlib import suppress
 from importlib import metadata
-from typing import TYPE_CHECKING
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, TextIO
 
 from eosfast import build_info
 from eosfast._version import __version__
@@ -72,6 +73,34 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def _flush() -> None:
+    """Write what was printed, now: at the end of the process an error would be a traceback."""
+    if sys.stdout is None:  # closed before the process began
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _forget(sys.stdout)
+        raise OSError(f"stdout cannot be written ({error.strerror or error})") from error
+
+
+def _forget(stream: TextIO) -> None:
+    """Send to nowhere what a stream still has to write: Python would try again at the end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _finish_stderr() -> None:
+    """Write what is left for stderr. That nobody can read it does not change the exit status."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _forget(sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
@@ -85,14 +114,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0, or 1 if a check failed, 2 for an error, 75 after a signal, 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name that the terminal cannot show
     try:
-        options = _parsed(sys.argv[1:] if argv is None else argv)
-        status: int = options.act(options)
+        return _status_of(argv)
+    finally:
+        _finish_stderr()
+
+
+def _status_of(argv: Sequence[str] | None) -> int:
+    status = CHECK_FAILED
+    try:
+        try:
+            options = _parsed(sys.argv[1:] if argv is None else argv)
+            status = options.act(options)
+        except SystemExit as end:  # --help, --version
+            status = int(end.code or OK)
+        _flush()
         return status
     except BrokenPipeError:  # the reader of stdout, `head` say, has gone
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CHECK_FAILED
+        _forget(sys.stdout)
+        return status
     except KeyboardInterrupt:
         status, message = INTERRUPTED, "interrupted"
     except (CommandError, OSError, ImportError) as error:
@@ -100,5 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         status, message = WRONG_CALL, " ".join(f"the memory does not suffice {error}".split())
     # Here and not above: the progress bars of the frames that raised are gone only now, and with them their lines.
-    print(f"eosfast: {message}", file=sys.stderr)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"eosfast: {message}", file=sys.stderr)
     return status

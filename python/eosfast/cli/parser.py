@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -29,6 +30,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise a CommandError with argparse's message."""
         raise CommandError(message)
+
+
+def store_path(text: str) -> Path:
+    """Return the path of a store."""
+    from eosfast.store import local
+
+    try:
+        return local(text)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, list[str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eosfast.arguments import one_of
-from eosfast.cli.parser import OK, CommandError, needed
+from eosfast.cli.parser import OK, CommandError, needed, store_path
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
     )
     export.set_defaults(act=_export)
     for command in (status, plot, export):
-        command.add_argument("store", metavar="STORE", nargs="?", type=Path, help="what eosfast sweep has made")
+        command.add_argument("store", metavar="STORE", nargs="?", type=store_path, help="what eosfast sweep has made")
     for name in ("x", "y", "value"):
         plot.add_argument(f"--{name}", metavar="NAME", help="a variable" if name == "value" else "an axis of the grid")
     plot.add_argument(
@@ -52,33 +52,39 @@ def add(commands: Any) -> None:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     """Make one line of what is wrong with a store: another folder, or a damaged chunk."""
     try:
         yield
-    except (ValueError, KeyError) as error:
-        raise CommandError(str(error)) from None
+    except (KeyError, RuntimeError) as error:
+        raise CommandError(_damaged(path, error)) from None
+    except ValueError as error:
+        raise CommandError(_damaged(path, error) if "checksum" in str(error) else str(error)) from None
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"store {str(path)!r} is damaged ({error}): the sweep that made it, called again, mends it"
 
 
 def summary(counts: Mapping[str, int]) -> str:
     """Return the number of runs of each status, in words."""
     runs = sum(number for name, number in counts.items() if name != "steps")
     parts = [f"{number} {name}" for name, number in counts.items() if number and name != "steps"]
-    return f"{runs} runs: {', '.join(parts)}; {counts['steps']} steps"
+    return f"{runs} runs{': ' if parts else ''}{', '.join(parts)}; {counts['steps']} steps"
 
 
 def _status(options: argparse.Namespace) -> int:
-    from eosfast import store
+    from eosfast import store, tally
 
     needed(options, "store")
-    with _readable():
+    with _readable(options.store):
         attributes = store.attributes_of(options.store)
-        counts = store.counts_of(options.store)
+        counts = tally.counts_of(options.store)
     runs = sum(number for name, number in counts.items() if name != "steps")
     done = runs - counts["pending"]
     print(f"{done} of {runs} runs done ({100 * done / runs:.1f} %)")
     print(summary(counts))
-    seconds = store.seconds_of(options.store, attributes)
+    seconds = tally.seconds_of(options.store, attributes)
     if done and seconds > 0:
         print(f"{done / seconds:.4g} runs and {counts['steps'] / seconds:.4g} steps a second since it was begun")
     print(f"begun {attributes['created']}, {'ended ' + attributes['ended'] if 'ended' in attributes else 'not ended'}")
@@ -103,12 +109,25 @@ def _plot(options: argparse.Namespace) -> int:
 
     with plt.style.context("eosfast.paper"):
         figure, ax = plt.subplots(layout="constrained")
-        plotting.phase_diagram(cut, options.value, ax, x=options.x, y=options.y)
-        ax.set_title(", ".join(options.at), fontsize="medium")
-        figure.savefig(options.out)
+        try:
+            plotting.phase_diagram(cut, options.value, ax, x=options.x, y=options.y)
+        except ValueError as error:  # an axis whose values repeat
+            raise CommandError(str(error)) from None
+        ax.set_title(", ".join(_where(cut)), fontsize="medium")
+        with _beside(options.out) as draft:
+            figure.savefig(draft, format=options.out.suffix[1:])
         plt.close(figure)
     print(options.out)
     return OK
+
+
+def _where(cut: Any) -> list[str]:
+    """Return the values at which the other axes were cut, which need not be those asked for."""
+    return [
+        f"{name}={one.item():.6g}" if one.dtype.kind == "f" else f"{name}={one.item()}"
+        for name, one in cut.coords.items()
+        if not one.dims
+    ]
 
 
 def _chosen(options: argparse.Namespace) -> Any:
@@ -116,7 +135,7 @@ def _chosen(options: argparse.Namespace) -> Any:
     from eosfast import store
     from eosfast.results import PENDING
 
-    with _readable():
+    with _readable(options.store):
         found = store.dataset_of(options.store)
     variables = [str(name) for name in found.data_vars]
     if options.value not in variables:
@@ -131,12 +150,14 @@ def _chosen(options: argparse.Namespace) -> Any:
         raise CommandError(f"--x and --y must differ, got {options.x!r} twice")
     others = [dim for dim in axes if dim not in (options.x, options.y)]
     places = dict(_place(found, text, others) for text in options.at)
+    if len(places) < len(options.at):
+        raise CommandError(f"--at must name each axis once, got {' and '.join(options.at)}")
     left = [dim for dim in others if dim not in places]
     if left:
         raise CommandError(
             f"{options.value!r} has another axis, {left[0]!r}: say where to cut it, --at {left[0]}=VALUE"
         )
-    with _readable():
+    with _readable(options.store):
         cut = found[list(dict.fromkeys((options.value, "status")))].isel(places).load()
     if options.value != "status":
         cut[options.value] = cut[options.value].where(cut["status"] != PENDING)
@@ -149,7 +170,8 @@ def _place(found: Any, text: str, axes: list[str]) -> tuple[str, int]:
 
     name, equals, value = text.partition("=")
     if not equals or name not in axes:
-        raise CommandError(f"--at must be NAME=VALUE, NAME {one_of(name, axes)}, got {text!r}")
+        allowed = f"NAME {one_of(name, axes)}" if axes else "where there is another axis than --x and --y"
+        raise CommandError(f"--at must be NAME=VALUE, {allowed}, got {text!r}")
     places = found[name].values if name in found.coords else np.arange(found.sizes[name])
     if places.dtype.kind not in "iuf":
         labels = [str(label) for label in places]
@@ -163,6 +185,22 @@ def _place(found: Any, text: str, axes: list[str]) -> tuple[str, int]:
     if not np.isfinite(number):
         raise CommandError(f"--at {name} must be a number, got {value!r}")
     return name, int(np.argmin(np.abs(places - number)))
+
+
+@contextmanager
+def _beside(file: Path) -> Iterator[Path]:
+    """Yield the name of another file, which takes the place of this one when it is whole."""
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
+    try:
+        yield draft
+        draft.replace(file)
+    except OSError as error:
+        if error.filename and Path(error.filename) != draft:  # of the store
+            raise
+        raise OSError(f"{str(file)!r} cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _folder_exists(name: str, file: Path) -> None:
@@ -184,13 +222,9 @@ def _export(options: argparse.Namespace) -> int:
     if options.file.is_dir():
         raise CommandError(f"FILE must be a file, got the folder {str(options.file)!r}")
     write = {".nc": tables.netcdf, ".csv": tables.csv, ".parquet": tables.parquet}[options.file.suffix]
-    draft = options.file.with_name(f".{options.file.name}.{uuid.uuid4().hex}.partial")
-    with _readable():
+    with _readable(options.store):
         found = store.dataset_of(options.store)
-        try:
+        with _beside(options.file) as draft:
             write(found, draft)
-            draft.replace(options.file)
-        finally:
-            draft.unlink(missing_ok=True)
     print(options.file)
     return OK

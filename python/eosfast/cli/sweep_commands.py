@@ -12,11 +12,10 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self
 
-from eosfast.cli.parser import OK, STOPPED, CommandError, needed
+from eosfast.cli.parser import OK, STOPPED, CommandError, needed, store_path
 
 if TYPE_CHECKING:
     from eosfast.job import Job
-    from eosfast.store import Store
 
 SHARES = """\
 The status of a run, the axes and the variables are those of eosfast.sweep, bit for bit. Relative folders in the file
@@ -46,7 +45,7 @@ def add(commands: Any) -> None:
     )
     sweep.explained = _reference
     sweep.add_argument("spec", metavar="SPEC", nargs="?", type=Path, help="what to sweep, see below")
-    sweep.add_argument("--store", metavar="DIR", type=Path, help="the store, made if needed")
+    sweep.add_argument("--store", metavar="DIR", type=store_path, help="the store, made if needed")
     sweep.add_argument("--shard", metavar="i/n", help="only the i-th of n equal parts, counted from 0")
     sweep.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value, grid.lr=[0.1]")
     sweep.add_argument("--threads", metavar="N", type=int, default=0, help="threads, 0 = all available (the default)")
@@ -94,7 +93,7 @@ def _carried_out(
     job: Job, part: tuple[int, int], num_threads: int, signals: _Signals, options: argparse.Namespace
 ) -> int:
     """Do the sweep, tell what was done, and return the exit status."""
-    from eosfast import engine, store
+    from eosfast import engine, store, tally
     from eosfast.cli.store_commands import summary
 
     began = time.perf_counter()
@@ -110,10 +109,13 @@ def _carried_out(
     if after is None:  # interrupted before there was a store
         return signals.status()
     filled = store.Store.opened(options.store, job)
-    steps = _steps(filled, after - (before or set()))
-    print(summary(store.counts_of(options.store)))
+    mine = range(part[0], len(filled.blocks), part[1])
+    counts = tally.counts_in(filled, after)
+    counts["pending"] += sum(filled.blocks.runs_in(block) for block in mine if block not in after)
+    steps = tally.counts_in(filled, after - (before or set()))["steps"]
+    print(f"shard {part[0]}/{part[1]}: " * (part[1] > 1) + summary(counts))
     print(f"{steps} steps in {seconds:.1f} s, {steps / seconds:.4g} a second; the result is in {options.store}")
-    unfinished = len(after) < len(range(part[0], len(filled.blocks), part[1]))
+    unfinished = len(after) < len(mine)
     return signals.status() if unfinished or interrupted else OK
 
 
@@ -125,14 +127,6 @@ def _done(path: Path, job: Job, part: tuple[int, int]) -> set[int] | None:
         return None
     store = Store.opened(path, job)
     return {block for block in range(part[0], len(store.blocks), part[1]) if store.done(block)}
-
-
-def _steps(filled: Store, blocks: set[int]) -> int:
-    """Return the number of steps in these blocks."""
-    from eosfast.store import zarr
-
-    array = zarr().open_array(filled.path / "num_steps_done", mode="r")
-    return sum(int(array[filled.blocks.region(block)].sum()) for block in blocks)
 
 
 class _Signals:
@@ -204,13 +198,13 @@ def _git_state(spec: Path) -> dict[str, str]:
     if git is None:
         return {}
 
+    file = spec.resolve()
+
     def answer(*words: str) -> str | None:
-        done = subprocess.run(
-            [git, "-C", str(spec.resolve().parent), *words], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([git, "-C", str(file.parent), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = answer("rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"git": commit + (" with changes" if answer("status", "--porcelain", "--", spec.name) else "")}
+    return {"git": commit + (" with changes" if answer("status", "--porcelain", "--", file.name) else "")}
