@@ -135,6 +135,16 @@ def test_random_walks(k):
         Tracked(matrices, k, seed=seed).check()
 
 
+@pytest.mark.parametrize("unit", [1e-15, 1e15])
+def test_the_unit_of_the_matrices_does_not_matter(unit):
+    assert Tracked([unit * matrix for matrix in crossing(30)], 2).check() < 10
+
+
+def test_a_matrix_that_grows_beyond_all_bounds():
+    """As the Hessian of a network that diverges within a step."""
+    Tracked([symmetric(i, 17) * unit for i, unit in enumerate([1.0, 1.5, 1e2, 1e14, 1e-3, 1.0])]).check()
+
+
 def test_jumps():
     """From one step to the next a matrix that has nothing to do with the last."""
     matrices = [turned([np.r_[1.0 + 0.1 * i, 0.6, np.linspace(-1.0, 0.5, DIM - 2)]], i)[0] for i in range(20)]

@@ -166,10 +166,12 @@ bool Tracker::refine(const SymmetricProducts& products) {
       double* const direction = basis_.next(wanted);
       if (basis_.residual(i, direction) <= tol_ * basis_.scale()) continue;
       residual_to_correction(i, direction);
+      const double length = vector_norm(direction, dim_);  // of any order, where the matrix has changed its own
+      for (std::ptrdiff_t j = 0; j < dim_; ++j) direction[j] /= length;
       ++wanted;
     }
     if (wanted == 0 || basis_.size() >= dim_) return true;
-    const int count = basis_.orthonormalise(wanted, kDependent * basis_.scale());
+    const int count = basis_.orthonormalise(wanted, kDependent);
     if (count == 0) return true;
     if (!take(count, products)) return false;
   }
@@ -212,7 +214,7 @@ bool Tracker::look_deeper(const SymmetricProducts& products) {
   random_.direction(start, dim_);
   for (std::size_t i = 0; i < scout_.size(); ++i) start[i] = kFresh * start[i] + scout_[i];
   for (int step = count; step < kDeepSteps && basis_.size() < dim_; ++step) {
-    if (basis_.orthonormalise(1, kDependent * basis_.scale()) == 0) break;
+    if (basis_.orthonormalise(1, step == count ? kDependent : kDependent * basis_.scale()) == 0) break;
     if (!take(1, products)) return false;
     std::copy_n(basis_.image(basis_.size() - 1), dim_, basis_.next(0));
   }
