@@ -100,7 +100,7 @@ void RowSpace::fill(const double* X) {
 // place, and doing it again repairs that (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015). False if X is so
 // ill-conditioned that it does not.
 bool RowSpace::cholesky_twice() {
-  const std::ptrdiff_t n = size(), tiles = parts_of(n, kTile), panels = kChunk / basis_.width();
+  const std::ptrdiff_t n = size(), tiles = parts_of(n, kTile);
   std::vector<double> G(static_cast<std::size_t>(n * n)), minus_L(G.size());
   std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> upper;
   for (std::ptrdiff_t a = 0; a < tiles; ++a)
@@ -109,11 +109,7 @@ bool RowSpace::cholesky_twice() {
   for (int round = 0; round < 2; ++round) {
     in_batches(std::ssize(upper), [&](std::ptrdiff_t task) {  // G = Q'Q
       const auto [i, j] = upper[static_cast<std::size_t>(task)];
-      for (std::ptrdiff_t p = 0; p < basis_.count(); p += panels)
-        multiply_transposed<double>({basis_.row(p, i), basis_.stride()}, std::min(kTile, n - i),
-                                    {basis_.row(p, j), basis_.stride()}, std::min(kTile, n - j),
-                                    std::min(panels, basis_.count() - p), basis_.width(),
-                                    &G[static_cast<std::size_t>(i * n + j)], n, p > 0);
+      inner_products(i, std::min(kTile, n - i), j, std::min(kTile, n - j), &G[static_cast<std::size_t>(i * n + j)], n);
     });
     if (round == 1 && !(distance_to_identity(G, n) < 1e-3)) return false;
     if (!cholesky(G, n, pause_)) return false;
@@ -177,21 +173,26 @@ void RowSpace::gram_schmidt() {
 
 // Take the parts along the rows [first, last), which are orthonormal, from the rows [from, to).
 void RowSpace::subtract(std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t first, std::ptrdiff_t last) {
-  const std::ptrdiff_t count = to - from, depth = last - first, panels = kChunk / basis_.width();
+  const std::ptrdiff_t count = to - from, depth = last - first;
   if (depth == 0) return;
   std::vector<double> C(static_cast<std::size_t>(count * depth));
   in_batches(parts_of(depth, kTile), [&](std::ptrdiff_t tile) {
     const std::ptrdiff_t j = tile * kTile;
-    for (std::ptrdiff_t p = 0; p < basis_.count(); p += panels)
-      multiply_transposed<double>({basis_.row(p, from), basis_.stride()}, count,
-                                  {basis_.row(p, first + j), basis_.stride()}, std::min(kTile, depth - j),
-                                  std::min(panels, basis_.count() - p), basis_.width(), &C[static_cast<std::size_t>(j)],
-                                  depth, p > 0);
+    inner_products(from, count, first + j, std::min(kTile, depth - j), &C[static_cast<std::size_t>(j)], depth);
   });
   for (double& c : C) c = -c;
   in_batches(basis_.count(), [&](std::ptrdiff_t p) {
     multiply_panel(C.data(), count, depth, depth, basis_.row(p, first), basis_, from, p, true);
   });
+}
+
+// out[r][c] = row i + r times row j + c, chunk by chunk.
+void RowSpace::inner_products(std::ptrdiff_t i, std::ptrdiff_t rows, std::ptrdiff_t j, std::ptrdiff_t columns,
+                              double* out, std::ptrdiff_t out_stride) const {
+  const std::ptrdiff_t panels = kChunk / basis_.width();
+  for (std::ptrdiff_t p = 0; p < basis_.count(); p += panels)
+    multiply_transposed<double>({basis_.row(p, i), basis_.stride()}, rows, {basis_.row(p, j), basis_.stride()}, columns,
+                                std::min(panels, basis_.count() - p), basis_.width(), out, out_stride, p > 0);
 }
 
 double RowSpace::norm(std::ptrdiff_t i) const {

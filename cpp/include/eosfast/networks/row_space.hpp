@@ -30,6 +30,8 @@ class RowSpace {
   bool cholesky_twice();
   void gram_schmidt();
   void subtract(std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t first, std::ptrdiff_t last);
+  void inner_products(std::ptrdiff_t i, std::ptrdiff_t rows, std::ptrdiff_t j, std::ptrdiff_t columns, double* out,
+                      std::ptrdiff_t out_stride) const;
   double norm(std::ptrdiff_t i) const;
   void scale(std::ptrdiff_t i, double factor);
   void draw(std::ptrdiff_t i, std::uint64_t seed);
