@@ -32,3 +32,25 @@ def ahn2023_checks():
     from eosfast.papers import ahn2023
 
     return ahn2023.verify()
+
+
+@pytest.fixture
+def call(capsys):
+    """The command line in this process: arguments -> exit status, what it printed, what it complained of."""
+    from eosfast import cli
+
+    def run(*arguments):
+        status = cli.main([str(one) for one in arguments])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def three_blocks(monkeypatch):
+    """Make blocks of two rows of a grid so small that it would be one block."""
+    from eosfast import engine
+    from eosfast.blocks import Blocks
+
+    monkeypatch.setattr(engine, "layout", lambda job, num_threads: Blocks(job.shape, (2, *job.shape[1:])))

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import eosfast as eos
-from eosfast import cli, engine
 
 pytest.importorskip("zarr", reason="stores need Zarr")
 import xarray
@@ -28,24 +27,6 @@ lr = [0.01, 0.02, 0.03]
 w.x = [0.3, 0.4]
 model.loss = ["sqrt", "huber"]
 """
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        status = cli.main([str(one) for one in arguments])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
-@pytest.fixture
-def three_blocks(monkeypatch):
-    """Make three blocks of the small grid above, which would be one."""
-    from eosfast.blocks import Blocks
-
-    monkeypatch.setattr(engine, "layout", lambda job, num_threads: Blocks(job.shape, (2, *job.shape[1:])))
 
 
 @pytest.fixture

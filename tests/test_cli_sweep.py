@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import eosfast as eos
-from eosfast import cli, engine
+from eosfast import engine
 from sanitizers import SLOWNESS
 
 pytest.importorskip("zarr", reason="stores need Zarr")
@@ -47,24 +47,6 @@ def spec(tmp_path):
     file = tmp_path / "spec.toml"
     file.write_text(SPEC)
     return file
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        status = cli.main([str(one) for one in arguments])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
-@pytest.fixture
-def three_blocks(monkeypatch):
-    """Make three blocks of the small grid above, which would be one."""
-    from eosfast.blocks import Blocks
-
-    monkeypatch.setattr(engine, "layout", lambda job, num_threads: Blocks(job.shape, (2, *job.shape[1:])))
 
 
 def wanted():
